@@ -1,0 +1,220 @@
+"""``saccade gallery``: make, fill and list galleries."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from saccade.cli.common import (
+    JsonOption,
+    ModelOption,
+    RuntimeOption,
+    ThreadsOption,
+    complain,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from saccade.gallery import Gallery, PictureEmbedder, Pictures
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Make, fill and list galleries: labelled pictures that give other pictures their names.",
+)
+
+Place = Annotated[Path, typer.Argument(metavar="PLACE", help="The gallery, a folder.")]
+PicturesArgument = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="PICTURES",
+        help="Folders whose subfolders are labels; with --label any pictures and folders.",
+        show_default=False,
+    ),
+]
+LabelOption = Annotated[
+    str | None,
+    typer.Option("--label", "-l", metavar="TEXT", help="What all these pictures show."),
+]
+ListOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--list",
+        metavar="FILE",
+        help="Pictures of a text file with lines 'path<TAB>label'; paths from where the file is.",
+    ),
+]
+
+
+@app.command("create")
+def create(
+    place: Place,
+    pictures: PicturesArgument = None,
+    label: LabelOption = None,
+    list_file: ListOption = None,
+    model: ModelOption = None,
+    runtime: RuntimeOption = "onnxruntime",
+    threads: ThreadsOption = None,
+) -> None:
+    """Make a gallery, empty or with first pictures.
+
+    All its pictures will be compared by the one model that is chosen here.
+
+    \b
+    Examples:
+      saccade gallery create pantry.gallery
+      saccade gallery create pantry.gallery products/        (products/LABEL/*.jpg)
+      saccade gallery create pantry.gallery --model my.onnx
+    """  # noqa: D301
+    from saccade.gallery import create_gallery
+    from saccade.tasks.embed import Embedder
+
+    found = _find(pictures or [], label, list_file)
+    embedder = Embedder(model, runtime=runtime, threads=threads)
+    with create_gallery(place, embedder) as shelf:
+        typer.echo(f"created {place} for the model {embedder.name}", err=True)
+        if found is not None:
+            _fill(shelf, embedder, found)
+
+
+@app.command("add")
+def add(
+    place: Place,
+    pictures: PicturesArgument = None,
+    label: LabelOption = None,
+    list_file: ListOption = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="NAME|FILE",
+            help="The model the gallery was made with, if it has moved since.",
+        ),
+    ] = None,
+    runtime: RuntimeOption = "onnxruntime",
+    threads: ThreadsOption = None,
+) -> None:
+    """Add pictures to a gallery; they are known at once, also to programs that have it open.
+
+    Pictures that are there already are recognised, so an interrupted call is simply made again. A
+    picture that cannot be read is skipped with a line on stderr, and the exit status is 1.
+
+    \b
+    Examples:
+      saccade gallery add pantry.gallery products/           (products/LABEL/*.jpg)
+      saccade gallery add pantry.gallery lemon1.jpg lemon2.jpg --label lemon
+      saccade gallery add pantry.gallery --list pictures.tsv
+    """  # noqa: D301
+    from saccade.gallery import Gallery
+    from saccade.tasks.recognize import open_embedder
+
+    with Gallery.open(place) as shelf:
+        found = _find(pictures or [], label, list_file)
+        if found is None:
+            raise typer.BadParameter("nothing to add; give PICTURES or --list FILE")
+        embedder = open_embedder(shelf, model, runtime=runtime, threads=threads)
+        _fill(shelf, embedder, found)
+
+
+@app.command("list")
+def list_(
+    place: Place,
+    label: Annotated[
+        str | None, typer.Option("--label", "-l", metavar="TEXT", help="Only this label.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """List what is in a gallery.
+
+    \b
+    Examples:
+      saccade gallery list pantry.gallery
+      saccade gallery list pantry.gallery --label lemon --json
+    """  # noqa: D301
+    from saccade.gallery import Gallery
+
+    with Gallery.open(place) as shelf:
+        if json:
+            for item in shelf.items(label):
+                print_json(item.to_dict())
+        else:
+            _print_table(shelf, label)
+
+
+def _find(pictures: list[Path], label: str | None, list_file: Path | None) -> Pictures | None:
+    """All pictures that were named on the command line; None if nothing was."""
+    from saccade.gallery import Pictures, labelled_folder, labelled_list, with_label
+
+    if label is not None and not label.strip():
+        raise typer.BadParameter("the label is blank", param_hint="--label")
+    if not pictures and list_file is None:
+        if label is not None:
+            raise typer.BadParameter("--label without PICTURES")
+        return None
+    found = Pictures()
+    if label is not None:
+        found += with_label(pictures, label)
+    else:
+        for folder in pictures:
+            found += labelled_folder(folder)
+    if list_file is not None:
+        found += labelled_list(list_file)
+    return found
+
+
+def _fill(shelf: Gallery, embedder: PictureEmbedder, found: Pictures) -> None:
+    """Add the pictures with a progress bar, complain about the bad ones, and sum up."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from saccade.gallery import add_pictures
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("add", total=len(found.found))
+        report = add_pictures(
+            shelf, embedder, found.found, on_progress=lambda done: progress.advance(task, done)
+        )
+    problems = [*found.problems, *report.problems]
+    for problem in problems:
+        # Most reasons name the picture themselves.
+        complain(problem.reason if problem.where in problem.reason else problem)
+    parts = [f"{report.added} added"]
+    if report.duplicates:
+        parts.append(f"{report.duplicates} there already")
+    if problems:
+        parts.append(f"{len(problems)} left out")
+    typer.echo(f"{', '.join(parts)}; {shelf.place} has {_size(shelf)}", err=True)
+    if problems:
+        raise typer.Exit(1)
+
+
+def _size(shelf: Gallery) -> str:
+    pictures, labels = len(shelf), len(shelf.labels())
+    return f"{pictures} picture{'s' * (pictures != 1)} of {labels} label{'s' * (labels != 1)}"
+
+
+def _print_table(shelf: Gallery, label: str | None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("id", justify="right")
+    table.add_column("label", overflow="fold")
+    table.add_column("source", overflow="fold")
+    table.add_column("added", overflow="fold")
+    for item in shelf.items(label):
+        # Text, not str: brackets in a label are no markup.
+        added = item.added_at[:19].replace("T", " ")
+        table.add_row(str(item.id), Text(item.label), Text(item.source), added)
+    console = Console()
+    if table.row_count:
+        console.print(table)
+    console.print(Text(f"{_size(shelf)}, made with the model {shelf.model}"))

@@ -1,0 +1,77 @@
+"""``saccade look``: everything in one glance at a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from saccade.cli.common import (
+    Drawings,
+    DrawOption,
+    Images,
+    JsonOption,
+    ModelOption,
+    RuntimeOption,
+    ThreadsOption,
+    complain,
+    expand,
+    print_json,
+    progress,
+)
+from saccade.cli.recognize import DEFAULT_THRESHOLD, ThresholdOption, print_objects
+
+if TYPE_CHECKING:
+    from saccade.results import Look, Recognized
+
+__all__ = ["look"]
+
+
+def look(
+    images: Images,
+    gallery: Annotated[
+        Path | None,
+        typer.Option(
+            "--gallery", "-g", metavar="PLACE", help="Name by this gallery, not by a classifier."
+        ),
+    ] = None,
+    threshold: ThresholdOption = DEFAULT_THRESHOLD,
+    json: JsonOption = False,
+    draw: DrawOption = None,
+    model: ModelOption = None,
+    runtime: RuntimeOption = "onnxruntime",
+    threads: ThreadsOption = None,
+) -> None:
+    """Look at pictures: what is in them, in one answer.
+
+    In this version a picture is one object, the whole frame, named by the gallery or else by the
+    classifier; single objects are not found, and text is not read ('lines' is always empty).
+
+    \b
+    Examples:
+      saccade look photo.jpg
+      saccade look photo.jpg --gallery pantry.gallery --draw answer.jpg
+      saccade look photos/ --gallery pantry.gallery --json > answers.jsonl
+    """  # noqa: D301
+    from saccade.results import Failed
+    from saccade.tasks.look import Looker
+
+    looker = Looker(gallery, model, runtime=runtime, threads=threads)
+    paths, complete = expand(images)
+    drawings = Drawings(draw, len(paths))
+    found: list[Recognized | Look] = []
+    for answer in progress(looker.many(paths, threshold=threshold), len(paths), "look"):
+        if isinstance(answer, Failed):
+            complain(answer)
+            complete = False
+            continue
+        drawings.save(answer.image, answer.draw)
+        if json:
+            print_json(answer.to_dict())
+        else:
+            found.append(answer)
+    if found:
+        print_objects(found)
+    if not complete:
+        raise typer.Exit(1)

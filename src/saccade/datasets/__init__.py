@@ -1,0 +1,1 @@
+"""Labelled pictures on disk, read where they lie."""

@@ -1,0 +1,1 @@
+"""Boxes as arrays: pure functions, nothing of ours above them."""

@@ -1,0 +1,1 @@
+"""Pictures: read, resize, prepare, draw, write."""

@@ -1,0 +1,1 @@
+"""What Saccade does: image in, result out."""

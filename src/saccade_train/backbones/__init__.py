@@ -1,0 +1,1 @@
+"""Backbones: one family a file, each with feature taps at strides 4, 8, 16, 32."""

@@ -1,0 +1,106 @@
+"""``saccade export``: a run folder in, one model file out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from saccade.cli.common import complain, print_json
+
+__all__ = ["export"]
+
+
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="What 'saccade train --out' wrote.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The model file to write, .onnx.")],
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            help="Compare on these pictures, a file or a folder. Without it: on rendered ones and "
+            "noise."
+        ),
+    ] = None,
+    count: Annotated[
+        int, typer.Option(min=1, max=1024, help="How many of these pictures to take.")
+    ] = 16,
+    check: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Compare on this runtime too: openvino, openvino-bf16. ONNX Runtime always is."
+        ),
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(help="Largest relative difference of an output from PyTorch.")
+    ] = 1e-4,
+    licence: Annotated[str, typer.Option(help="Licence of the weights, for the card.")] = "",
+    data_note: Annotated[
+        str, typer.Option(help="What it was trained on and under which licence, for the card.")
+    ] = "",
+    notes: Annotated[str, typer.Option(help="What users should know, for the card.")] = "",
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the report as one JSON object.")
+    ] = False,
+) -> None:
+    """Make one model file of the best weights of a training.
+
+    The file holds all: the network from pixels to probabilities and embedding, the classes, the
+    preparation, the recipe, the scores, and a self-test for 'saccade verify'. It appears only when
+    ONNX Runtime computes what PyTorch computes; otherwise the first layer that differs is named.
+
+    \b
+    Examples:
+      saccade export runs/flowers -o flowers.onnx
+      saccade export runs/flowers -o flowers.onnx --pictures flowers/val --check openvino
+      saccade export runs/flowers -o flowers.onnx --licence CC-BY-4.0 --data-note "Flowers 102"
+    """  # noqa: D301
+    from saccade_train.export.onnx import export_run
+
+    runtimes = ("onnxruntime", *[name for name in check or [] if name != "onnxruntime"])
+    report = export_run(
+        run,
+        out,
+        licence=licence,
+        training_data=data_note,
+        notes=notes,
+        pictures=None if pictures is None else _read(pictures, count),
+        runtimes=runtimes,
+        tolerance=tolerance,
+    )
+    if json:
+        print_json(report.to_dict())
+        return
+    for parity in report.parity:
+        typer.echo(
+            f"{parity.runtime}: differs from PyTorch by {parity.worst:.1e} at most, same class for "
+            f"{parity.same_top1} of {parity.pictures} pictures",
+            err=True,
+        )
+    card = report.card
+    typer.echo(
+        f"{report.path}: {card.architecture}, {len(card.labels)} classes, "
+        f"{report.bytes / 1e6:.1f} MB",
+        err=True,
+    )
+
+
+def _read(place: Path, count: int) -> list:  # type: ignore[type-arg]
+    """Read up to ``count`` pictures, evenly spread over a folder; bad ones are complained about."""
+    import numpy as np
+
+    from saccade.errors import ImageError
+    from saccade.imaging.read import list_images, read_image
+
+    found = list_images([place])
+    images = []
+    for number in np.unique(
+        np.linspace(0, len(found) - 1, min(count, len(found))).round().astype(int)
+    ):
+        try:
+            images.append(read_image(found[number]))
+        except ImageError as error:
+            complain(error)
+    if not images:
+        raise ImageError(f"{place}: no picture of it could be read; give another --pictures")
+    return images

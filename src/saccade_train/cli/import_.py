@@ -1,0 +1,109 @@
+"""``saccade import``: weights of PaddleClas or timm in, a model file out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from saccade.errors import OptionError
+
+__all__ = ["import_", "read_labels"]
+
+
+def import_(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="PaddleClas' .pdparams; or a PP-LCNet of timm: .safetensors, .pth, .pt, .bin. "
+            "Nothing in it is run.",
+        ),
+    ],
+    arch: Annotated[
+        str,
+        typer.Option(help="The network that the weights belong to, such as lcnet_x1_0."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The model file to write, .onnx.")],
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            help="Text file with the name of one class on each line. Without it the classes are "
+            "called by their numbers."
+        ),
+    ] = None,
+    size: Annotated[
+        int, typer.Option(min=32, max=4096, help="Side of the input, in pixels.")
+    ] = 224,
+    licence: Annotated[str, typer.Option(help="Licence of the weights, for the card.")] = "",
+) -> None:
+    """Make a model file from the weights of another framework.
+
+    The model file is compared with the imported network before it appears.
+
+    Examples:
+
+      saccade import PPLCNet_x1_0_pretrained.pdparams --arch lcnet_x1_0 -o lcnet.onnx
+
+      saccade import ResNet50_vd_pretrained.pdparams --arch resnet50_vd -o resnet.onnx
+
+      saccade import lcnet_100.safetensors --arch lcnet_x1_0 -o lcnet.onnx --labels names.txt
+    """  # noqa: D412
+    from saccade.imaging.prepare import Prepare
+    from saccade_train.export.onnx import export_model
+    from saccade_train.paddle.importing import import_classifier
+
+    model = import_classifier(file, arch)
+    # Both sources evaluate a centre crop of 7/8 of the short side; timm resizes bicubically.
+    paddle = file.suffix == ".pdparams"
+    report = export_model(
+        model,
+        out,
+        labels=read_labels(labels, model.num_classes),
+        prepare=Prepare(
+            size,
+            size,
+            "short_crop",
+            short=round(size * 8 / 7),
+            interpolation="linear" if paddle else "cubic",
+        ),
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+        licence=licence,
+        notes=f"weights imported from {file.name}",
+    )
+    typer.echo(
+        f"{report.path}: {arch}, {model.num_classes} classes, {report.bytes / 1e6:.1f} MB", err=True
+    )
+
+
+def read_labels(path: Path | None, count: int) -> list[str]:
+    """Read one label a line; lines that all begin with their own number lose it.
+
+    (Paddle's ``imagenet1k_label_list.txt`` has lines such as ``0 tench, Tinca tinca``.)
+
+    Args:
+        path: the file; ``None`` gives the numbers from 0.
+        count: how many labels the model needs.
+
+    Raises:
+        OptionError: the file can't be read, or has another number of lines.
+    """
+    if path is None:
+        return [str(number) for number in range(count)]
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise OptionError(f"labels {path}: cannot be read ({error.strerror or error})") from None
+    except UnicodeDecodeError:
+        raise OptionError(f"labels {path}: is not text in UTF-8") from None
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) != count:
+        raise OptionError(
+            f"labels {path}: {len(lines)} lines, but the model has {count} classes; "
+            "give one line a class"
+        )
+    if all(line.startswith(f"{number} ") for number, line in enumerate(lines)):
+        return [line.split(maxsplit=1)[1] for line in lines]
+    return lines

@@ -1,0 +1,323 @@
+"""The scores of a finished model on labelled pictures.
+
+A model is either an exported file, run as a user would run it, or a run folder, run in PyTorch. For
+files this module needs NumPy and the runtime only.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saccade import zoo
+from saccade.datasets.classification import ClassificationSet
+from saccade.errors import DatasetError, ImageError, ModelFileError, OptionError, Problem
+from saccade.imaging.prepare import Prepare
+from saccade.metrics.classify import classification_metrics, confusion_matrix, per_class_accuracy
+from saccade.metrics.retrieval import retrieval_metrics
+from saccade.modelfile import read_card
+from saccade.runtime import available_threads, open_session
+
+__all__ = [
+    "ClassificationScores",
+    "Confusion",
+    "EvaluatedModel",
+    "RetrievalScores",
+    "evaluate_classification",
+    "evaluate_retrieval",
+    "open_model",
+]
+
+_READERS = 2
+_QUERIES = 256
+"""Queries that are ranked together; bounds the memory of large galleries."""
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class EvaluatedModel:
+    """A model and what an evaluation must know about it.
+
+    Attributes:
+        name: for messages.
+        labels: its classes.
+        prepare: how pictures become its input.
+        outputs: names of what ``run`` returns.
+        run: from uint8 (N, H, W, 3) to its outputs.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    prepare: Prepare
+    outputs: tuple[str, ...]
+    run: Callable[[NDArray[np.uint8]], dict[str, NDArray[np.float32]]]
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How often pictures of one class were taken for another."""
+
+    truth: str
+    predicted: str
+    count: int
+
+
+@dataclass(frozen=True)
+class ClassificationScores:
+    """What :func:`evaluate_classification` found.
+
+    Attributes:
+        metrics: ``top1``, ``top5``, ``mean_class_accuracy``, and ``n``, the number of pictures.
+        per_class: share of each class that was recognised; classes without pictures are left out.
+        confusions: the most frequent first.
+        skipped: what was left out, and why.
+    """
+
+    metrics: dict[str, float]
+    per_class: dict[str, float]
+    confusions: tuple[Confusion, ...]
+    skipped: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class RetrievalScores:
+    """What :func:`evaluate_retrieval` found.
+
+    Attributes:
+        metrics: ``recall_at_1``, ``recall_at_5``, ``map``; ``n``, the number of queries that have
+            something to find; ``gallery``, the number of pictures searched.
+        skipped: what was left out, and why.
+    """
+
+    metrics: dict[str, float]
+    skipped: tuple[Problem, ...]
+
+
+def open_model(
+    model: str | os.PathLike[str], runtime: str = "onnxruntime", threads: int | None = None
+) -> EvaluatedModel:
+    """Open a model file, a shipped model, or a run folder.
+
+    Args:
+        model: path of an ``.onnx`` file, name of a shipped model, or a run folder (needs PyTorch).
+        runtime: for model files, see :func:`saccade.runtime.open_session`.
+        threads: see there.
+
+    Raises:
+        UnknownModel: there is no such model.
+        ModelFileError: the file cannot be read, or is a model of another task.
+        TrainingError: the run folder is damaged.
+    """
+    path = Path(model)
+    if path.is_dir():
+        return _open_run(path, runtime, threads)
+    file = zoo.find(model)
+    card = read_card(file)
+    if card.task != "classify":
+        raise ModelFileError(f"{file}: a model to {card.task}; expected one to classify")
+    session = open_session(file, runtime=runtime, threads=threads)
+    return EvaluatedModel(os.fspath(model), card.labels, card.prepare, card.outputs, session.run)
+
+
+def evaluate_classification(
+    model: EvaluatedModel,
+    pictures: ClassificationSet,
+    *,
+    batch: int = 16,
+    progress: Progress | None = None,
+) -> ClassificationScores:
+    """Compare the classes that a model names with the true ones.
+
+    Args:
+        model: with an output ``probabilities``.
+        pictures: labels count in ``model.labels``; open the set with ``classes=model.labels``.
+        batch: pictures of one run.
+        progress: told the number of pictures after each batch.
+
+    Raises:
+        DatasetError: no picture could be read, or the set has other classes.
+        ModelFileError: the model has no such output.
+    """
+    if pictures.classes != model.labels:
+        raise DatasetError(
+            f"{pictures.place} has {len(pictures.classes)} classes, {model.name} has "
+            f"{len(model.labels)}; open the set with the classes of the model"
+        )
+    scores, kept, skipped = _run(model, pictures, "probabilities", batch, progress)
+    labels = pictures.labels[kept]
+    predicted = scores.argmax(axis=1)
+    confusion = confusion_matrix(labels, predicted, len(model.labels))
+    shares = per_class_accuracy(confusion)
+    return ClassificationScores(
+        metrics=classification_metrics(scores, labels, model.labels),
+        per_class={
+            name: float(share)
+            for name, share in zip(model.labels, shares, strict=True)
+            if not np.isnan(share)
+        },
+        confusions=_confusions(confusion, model.labels),
+        skipped=(*pictures.problems, *skipped),
+    )
+
+
+def evaluate_retrieval(
+    model: EvaluatedModel,
+    queries: ClassificationSet,
+    gallery: ClassificationSet | None = None,
+    *,
+    batch: int = 16,
+    progress: Progress | None = None,
+) -> RetrievalScores:
+    """Search each picture's like among others, by the model's embeddings.
+
+    Args:
+        model: with an output ``embedding``.
+        queries: what is searched for.
+        gallery: what is searched; ``None`` searches each query among all other queries.
+        batch: pictures of one run.
+        progress: told the number of pictures after each batch.
+
+    Raises:
+        DatasetError: no picture could be read, or no query has a picture of its class to find.
+        ModelFileError: the model has no such output.
+    """
+    vectors, kept, skipped = _run(model, queries, "embedding", batch, progress)
+    names = np.array(queries.classes)[queries.labels[kept]]
+    problems = [*queries.problems, *skipped]
+    if gallery is None:
+        found, found_names = vectors, names
+    else:
+        found, kept, skipped = _run(model, gallery, "embedding", batch, progress)
+        found_names = np.array(gallery.classes)[gallery.labels[kept]]
+        problems += [*gallery.problems, *skipped]
+    sums: dict[str, float] = {}
+    answerable = 0
+    for start in range(0, len(vectors), _QUERIES):
+        part = slice(start, start + _QUERIES)
+        rows = np.arange(len(vectors))[part]
+        itself = rows[:, None] == np.arange(len(found)) if gallery is None else None
+        scores = retrieval_metrics(
+            vectors[part] @ found.T, names[part], found_names, exclude=itself
+        )
+        count = int(scores.pop("n"))
+        answerable += count
+        for name, value in scores.items():
+            sums[name] = sums.get(name, 0.0) + (value * count if count else 0.0)
+    if not answerable:
+        raise DatasetError(
+            f"no picture of {queries.place} has another of its class to be found; "
+            "choose another --gallery-split"
+        )
+    metrics = {name: value / answerable for name, value in sums.items()}
+    return RetrievalScores({**metrics, "n": answerable, "gallery": len(found)}, tuple(problems))
+
+
+def _open_run(run: Path, runtime: str, threads: int | None) -> EvaluatedModel:
+    if runtime != "onnxruntime":
+        raise OptionError(
+            f"{run} is a run folder, which PyTorch runs; export it first to measure it on {runtime}"
+        )
+    # Torch takes seconds to import, and users of model files need not have it.
+    import torch
+
+    from saccade_train.export.load import load_run
+    from saccade_train.export.parity import torch_outputs
+
+    trained = load_run(run)
+    data = trained.recipe.data
+    torch.set_num_threads(available_threads(threads))
+    return EvaluatedModel(
+        str(run),
+        trained.classes,
+        data.eval.prepare(),
+        ("probabilities", "embedding"),
+        lambda batch: torch_outputs(trained.model, batch, data.mean, data.std),
+    )
+
+
+def _run(
+    model: EvaluatedModel,
+    pictures: ClassificationSet,
+    output: str,
+    batch: int,
+    progress: Progress | None,
+) -> tuple[NDArray[np.float32], NDArray[np.int64], list[Problem]]:
+    """Run a model over a set: one output, which pictures it is of, and which were left out."""
+    if output not in model.outputs:
+        raise ModelFileError(
+            f"{model.name} has no output {output!r} (it has {', '.join(model.outputs)}); "
+            "export it again (saccade export)"
+        )
+    parts: list[NDArray[np.float32]] = []
+    kept: list[int] = []
+    skipped: list[Problem] = []
+    for numbers, images, problems in _batches(pictures, model.prepare, batch):
+        if images:
+            parts.append(model.run(np.stack(images))[output])
+        kept += numbers
+        skipped += problems
+        if progress is not None:
+            progress(len(numbers) + len(problems))
+    if not parts:
+        reason = f", for example {skipped[0]}" if skipped else ""
+        raise DatasetError(f"{pictures.place}: no picture could be read{reason}")
+    return np.concatenate(parts), np.array(kept, np.int64), skipped
+
+
+def _batches(
+    pictures: ClassificationSet, prepare: Prepare, batch: int
+) -> Iterator[tuple[list[int], list[NDArray[np.uint8]], list[Problem]]]:
+    """Read and prepare pictures in the background, two batches ahead."""
+    if batch < 1:
+        raise OptionError(f"batch is {batch}; expected at least 1")
+    pending: deque[Future[NDArray[np.uint8] | Problem]] = deque()
+    read = partial(_read, pictures, prepare)
+    with ThreadPoolExecutor(_READERS, thread_name_prefix="saccade-eval") as pool:
+        try:
+            submitted = 0
+            for start in range(0, len(pictures), batch):
+                while submitted < min(len(pictures), start + 3 * batch):
+                    pending.append(pool.submit(read, submitted))
+                    submitted += 1
+                numbers, images, problems = [], [], []
+                for number in range(start, min(len(pictures), start + batch)):
+                    found = pending.popleft().result()
+                    if isinstance(found, Problem):
+                        problems.append(found)
+                    else:
+                        numbers.append(number)
+                        images.append(found)
+                yield numbers, images, problems
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+def _read(
+    pictures: ClassificationSet, prepare: Prepare, number: int
+) -> NDArray[np.uint8] | Problem:
+    try:
+        return prepare(pictures.read(number))
+    except ImageError as error:
+        return Problem(pictures.samples[number].where, str(error))
+
+
+def _confusions(matrix: NDArray[Any], labels: tuple[str, ...]) -> tuple[Confusion, ...]:
+    wrong = matrix.copy()
+    np.fill_diagonal(wrong, 0)
+    rows, columns = np.nonzero(wrong)
+    order = np.argsort(-wrong[rows, columns], kind="stable")
+    return tuple(
+        Confusion(labels[rows[i]], labels[columns[i]], int(wrong[rows[i], columns[i]]))
+        for i in order
+    )

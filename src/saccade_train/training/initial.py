@@ -1,0 +1,64 @@
+"""Start a model from the weights of an earlier one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import nn
+
+from saccade.errors import TrainingError
+
+from .checkpoint import find_folder, load_tensors
+
+__all__ = ["load_initial", "weights_file"]
+
+
+def weights_file(place: str | Path) -> Path:
+    """The weights of a run folder (its best ones, else its last ones), or the file itself."""
+    path = Path(place)
+    if path.is_file():
+        return path
+    for name in ("best", "last"):
+        folder = find_folder(path / name)
+        if folder is not None:
+            return folder / "model.safetensors"
+    if not path.exists():
+        raise TrainingError(f"{path}: no such run folder or .safetensors file")
+    raise TrainingError(f"{path}: holds no trained weights (best/ or last/)")
+
+
+def load_initial(model: nn.Module, place: str | Path) -> str:
+    """Copy into a model the weights that fit it, by name and shape.
+
+    Args:
+        model: Changed in place.
+        place: A run folder or a .safetensors file.
+
+    Returns:
+        A sentence that says what was loaded and what starts fresh.
+
+    Raises:
+        TrainingError: The file is missing or damaged, or fits nowhere but in the classifier's last layer.
+    """
+    file = weights_file(place)
+    given = load_tensors(file)
+    ours = model.state_dict()
+    fitting = {
+        name: tensor
+        for name, tensor in given.items()
+        if name in ours and ours[name].shape == tensor.shape
+    }
+    fresh = [
+        name for name in ours if name not in fitting and not name.endswith("num_batches_tracked")
+    ]
+    body = [name for name in ours if not name.startswith("head.")]
+    missing = [name for name in body if name in fresh]
+    if missing:
+        raise TrainingError(
+            f"{file}: does not fit this architecture: {len(missing)} of {len(body)} tensors of the body are "
+            f"absent or of another shape, {missing[0]!r} first; set model.arch to what the weights are of"
+        )
+    model.load_state_dict(fitting, strict=False)
+    if not fresh:
+        return f"{file}: all {len(fitting)} tensors loaded"
+    return f"{file}: {len(fitting)} tensors loaded; fresh: {', '.join(fresh)}"

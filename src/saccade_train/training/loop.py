@@ -1,0 +1,422 @@
+"""The training loop of classifiers, on Lightning Fabric.
+
+Read :func:`train` first: it sets up; :class:`_Training` steps. One optimiser step is a function of the weights, the
+recipe and the step's number; nothing else is carried from step to step. So a checkpoint at any step, and a
+resume from it, give the numbers of a run that was never stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from saccade.errors import OptionError, TrainingError
+from saccade_train.augment.mixing import mix_batch
+from saccade_train.augment.pipeline import build_augment
+from saccade_train.losses import smooth_one_hot, soft_cross_entropy
+from saccade_train.models.classifier import Classifier, build_classifier
+from saccade_train.recipes import ClassifyRecipe, dump_recipe
+
+from .checkpoint import load_tensors, optimiser_tensors, restore_optimiser, write_folder, write_text
+from .data import Places
+from .ema import Ema
+from .evaluate import evaluate, normaliser
+from .feed import Batch, Plan, feed, step_seed
+from .initial import load_initial
+from .interrupt import Interrupt
+from .optimisers import build_optimiser
+from .pictures import Pictures
+from .report import Report
+from .run import Progress, clear_run, resumable
+from .schedules import learning_rate
+from .setup import LoadedData, load_data, make_fabric
+
+__all__ = ["Summary", "train"]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a training went."""
+
+    out: Path
+    finished: bool
+    """False when it was stopped by Ctrl-C or SIGTERM and saved."""
+    stopped_by: int | None
+    """The number of that signal."""
+    scores: Mapping[str, float]
+    """Of the best weights."""
+    best_epoch: float
+    last_scores: Mapping[str, float]
+    steps: int
+    epochs: float
+    seconds: float
+    images_per_second: float
+    parameters: int
+    train_pictures: int
+    val_pictures: int
+    skipped: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as in ``summary.json``."""
+        return {**asdict(self), "out": str(self.out)}
+
+
+def train(
+    recipe: ClassifyRecipe,
+    data: Places,
+    out: Path | str,
+    *,
+    val: Places = (),
+    restart: bool = False,
+    quiet: bool = False,
+    device: str = "auto",
+    tensorboard: bool = True,
+    loaded: LoadedData | None = None,
+) -> Summary:
+    """Train a classifier, or go on with a training that was stopped.
+
+    Args:
+        recipe: What to do; see :func:`saccade_train.recipes.load_recipe`.
+        data: Folder, list file or .zip pack of pictures; several are joined.
+        out: The run folder. If it holds a checkpoint of the same recipe and pictures, the training goes on there.
+        val: Pictures to evaluate with; without them the val splits of ``data``, or a holdout.
+        restart: Throw away what the run folder holds.
+        quiet: Say nothing on the terminal.
+        device: "auto", "cpu" or "cuda".
+        tensorboard: Write ``tb/`` too.
+        loaded: Pictures that :func:`~saccade_train.training.setup.load_data` has read before, for
+            several trainings on the same ones.
+
+    Returns:
+        A summary; also written to ``summary.json`` when the training is finished.
+
+    Raises:
+        TrainingError: The run folder belongs to another training, or the loss is no longer a number.
+        DatasetError: The pictures don't fit together.
+
+    Example:
+        >>> recipe = load_recipe("classify_small", ["epochs=5"])       # doctest: +SKIP
+        >>> train(recipe, "flowers/", "runs/flowers").scores["top1"]   # doctest: +SKIP
+        0.93
+    """
+    out = Path(out)
+    fabric = make_fabric(recipe, device)
+    lead = fabric.is_global_zero
+    if recipe.batch_size % (recipe.accumulate * fabric.world_size):
+        raise OptionError(
+            f"batch_size={recipe.batch_size} cannot be split evenly over {fabric.world_size} processes "
+            f"x accumulate={recipe.accumulate}"
+        )
+    with torch.device("meta"):
+        # A wrong name or option must be said before the pictures are read.
+        build_classifier(recipe.model.arch, 2, **recipe.model.options)
+    # Threads of ours work beside each other; OpenCV's own would only contend with them.
+    cv2.setNumThreads(1)
+    if loaded is None:
+        speaker = Report(out, total=0, active=lead, quiet=quiet, files=False)
+        loaded = load_data(recipe, data, val, report=speaker)
+    if lead:
+        out.mkdir(parents=True, exist_ok=True)
+        if restart:
+            clear_run(out)
+    fabric.barrier()
+    found = resumable(out, recipe, loaded.fingerprint)
+    progress = found[1] if found else Progress()
+    plan = Plan(len(loaded.train), recipe.batch_size, recipe.accumulate, fabric.world_size)
+    report = Report(
+        out,
+        total=plan.steps * recipe.epochs,
+        step=progress.step,
+        active=lead,
+        quiet=quiet,
+        tensorboard=tensorboard,
+    )
+    if lead:
+        write_text(out / "recipe.yaml", dump_recipe(recipe))
+        write_text(out / "classes.txt", "".join(f"{name}\n" for name in loaded.classes))
+        write_text(out / "skipped.txt", "".join(f"{problem}\n" for problem in loaded.problems))
+    training = _Training(recipe, loaded, out, fabric, report, plan, progress)
+    if found:
+        training.restore(found[0])
+        report.say(f"going on with {out} at step {progress.step} of {report.total}")
+    elif recipe.init:
+        report.say(load_initial(training.model, recipe.init))
+        training.reset_ema()
+    try:
+        return training.run()
+    finally:
+        report.close()
+
+
+class _Training:
+    """A training in progress."""
+
+    def __init__(
+        self,
+        recipe: ClassifyRecipe,
+        data: LoadedData,
+        out: Path,
+        fabric: Fabric,
+        report: Report,
+        plan: Plan,
+        progress: Progress,
+    ) -> None:
+        self.recipe, self.data, self.out = recipe, data, out
+        self.fabric, self.report, self.plan, self.progress = fabric, report, plan, progress
+        self.total = plan.steps * recipe.epochs
+        torch.manual_seed(recipe.seed)
+        self.model: Classifier = build_classifier(
+            recipe.model.arch, len(data.classes), **recipe.model.options
+        )
+        if recipe.channels_last:
+            self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model.to(fabric.device)
+        self.optimiser = build_optimiser(self.model, recipe.optimiser)
+        self.module: Any = fabric.setup_module(self.model)
+        self.stepper: Any = fabric.setup_optimizers(self.optimiser)
+        self.ema: Ema | None = None
+        self.reset_ema()
+        self.augment = build_augment(recipe.augment, recipe.data.train_size)
+        self.normalise = normaliser(
+            recipe.data.mean, recipe.data.std, fabric.device, channels_last=recipe.channels_last
+        )
+        self.saved_at = time.monotonic()
+
+    def reset_ema(self) -> None:
+        """Let the moving average start from the present weights."""
+        if self.recipe.ema.decay > 0:
+            self.ema = Ema(self.model, self.recipe.ema.decay, warmup=self.recipe.ema.warmup)
+
+    # ------------------------------------------------------------------ the loop
+
+    def run(self) -> Summary:
+        """Step until the end or a signal."""
+        progress, plan = self.progress, self.plan
+        stopped: int | None = None
+        with Interrupt() as interrupt, self.report.running(progress.step):
+            while progress.step < self.total and stopped is None:
+                epoch, start = divmod(progress.step, plan.steps)
+                self.module.train()
+                batches = self._feed(epoch, start)
+                for _ in range(start, plan.steps):
+                    stopped, save = self._step(batches, interrupt)
+                    if progress.step % plan.steps == 0 and self._evaluation_due():
+                        self._evaluate()
+                    if save or stopped is not None or progress.step == self.total:
+                        self._save()
+                    if stopped is not None:
+                        break
+                batches.close()
+        return self._finish(stopped)
+
+    def _feed(self, epoch: int, start: int) -> Any:
+        recipe = self.recipe
+        return feed(
+            self.data.train.__getitem__,
+            self.data.train.items.labels,
+            self.augment,
+            plan=self.plan,
+            size=recipe.data.train_size,
+            seed=recipe.seed,
+            epoch=epoch,
+            start=start,
+            process=self.fabric.global_rank,
+            workers=recipe.data.workers,
+        )
+
+    def _step(self, batches: Iterator[Batch], interrupt: Interrupt) -> tuple[int | None, bool]:
+        """One optimiser step; returns the signal that came, if one did, and whether it is time to save."""
+        began = time.perf_counter()
+        recipe, progress = self.recipe, self.progress
+        rate = learning_rate(
+            progress.step,
+            peak=recipe.optimiser.lr,
+            schedule=recipe.schedule,
+            steps_per_epoch=self.plan.steps,
+            epochs=recipe.epochs,
+        )
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        loss_sum = 0.0
+        seen: list[Batch] = []
+        for piece in range(self.plan.pieces):
+            batch = next(batches)
+            seen.append(batch)
+            last = piece == self.plan.pieces - 1
+            # Gradients of several processes are averaged once, with the last piece.
+            wait = nullcontext() if last else self.fabric.no_backward_sync(self.module)
+            with wait:
+                loss = self._loss(batch, piece)
+                value = float(loss.detach())
+                if not math.isfinite(value):
+                    self._not_finite(f"the loss is {value}", seen)
+                self.fabric.backward(loss / self.plan.pieces)
+            loss_sum += value / self.plan.pieces
+        if recipe.clip_grad > 0:
+            norm = self.fabric.clip_gradients(
+                self.module, self.stepper, max_norm=recipe.clip_grad, error_if_nonfinite=False
+            )
+            if norm is not None and not math.isfinite(float(norm)):
+                self._not_finite(f"the gradient's norm is {float(norm)}", seen)
+        self.stepper.step()
+        self.stepper.zero_grad(set_to_none=True)
+        if self.ema is not None:
+            self.ema.update(self.model, progress.step)
+        progress.step += 1
+        save = time.monotonic() - self.saved_at >= recipe.save_seconds or (
+            recipe.save_steps > 0 and progress.step % recipe.save_steps == 0
+        )
+        loss_sum, stopped, save = self._agree(loss_sum, interrupt.signal, save)
+        progress.loss_sum += loss_sum
+        progress.loss_count += 1
+        spent = time.perf_counter() - began
+        progress.seconds += spent
+        progress.images_seconds += spent
+        progress.log_seconds += spent
+        self.report.tick(progress.step)
+        if progress.step % recipe.log_every == 0 or progress.step == self.total:
+            self._log(rate)
+        return stopped, save
+
+    def _loss(self, batch: Batch, piece: int) -> Tensor:
+        recipe, fabric = self.recipe, self.fabric
+        seed = step_seed(recipe.seed, self.progress.step, piece, fabric.global_rank)
+        torch.manual_seed(seed)
+        images = self.normalise(torch.from_numpy(batch.images).to(fabric.device, non_blocking=True))
+        labels = torch.from_numpy(batch.labels).to(fabric.device, non_blocking=True)
+        targets = smooth_one_hot(labels, len(self.data.classes), recipe.label_smoothing)
+        images, targets = mix_batch(images, targets, recipe.augment, np.random.default_rng(seed))
+        return soft_cross_entropy(self.module(images), targets)
+
+    def _agree(
+        self, loss: float, stopped: int | None, save: bool
+    ) -> tuple[float, int | None, bool]:
+        """Let all processes know the mean loss, and stop or save together."""
+        if self.fabric.world_size == 1:
+            return loss, stopped, save
+        mine = torch.tensor([loss, float(stopped or 0), float(save)], dtype=torch.float64)
+        tables = torch.as_tensor(self.fabric.all_gather(mine.to(self.fabric.device))).cpu()
+        signal = int(tables[:, 1].max())
+        return float(tables[:, 0].mean()), signal or None, bool(tables[:, 2].any())
+
+    # ------------------------------------------------------------------ words and files
+
+    def _log(self, rate: float) -> None:
+        progress = self.progress
+        values = {
+            "loss": progress.loss_sum / progress.loss_count,
+            "lr": rate,
+            "images_per_second": round(
+                progress.loss_count * self.plan.batch_size / max(1e-9, progress.log_seconds), 1
+            ),
+            "seconds": round(progress.seconds, 1),
+        }
+        progress.loss_sum, progress.loss_count, progress.log_seconds = 0.0, 0, 0.0
+        self.report.log("train", progress.step, progress.step / self.plan.steps, values)
+
+    def _not_finite(self, what: str, batches: Sequence[Batch]) -> None:
+        """Stop, naming the pictures."""
+        numbers = np.concatenate([batch.numbers for batch in batches])
+        names = [self.data.train.items.samples[int(number)].where for number in numbers]
+        file = self.out / "nan_batch.txt"
+        write_text(file, "".join(f"{name}\n" for name in names))
+        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        raise TrainingError(
+            f"{what} at step {self.progress.step + 1} (lr {self.optimiser.param_groups[0]['lr']:.4g}); "
+            f"its pictures: {shown}, all listed in {file}; try a lower optimiser.lr, clip_grad=1 or a longer warm-up"
+        )
+
+    def _evaluation_due(self) -> bool:
+        epoch = self.progress.step // self.plan.steps
+        return epoch % self.recipe.eval_every == 0 or epoch == self.recipe.epochs
+
+    def _evaluate(self) -> None:
+        began = time.perf_counter()
+        progress = self.progress
+        self._share_statistics()
+        model = self.ema.module if self.ema is not None else self.model
+        scores: dict[str, float] = {}
+        for suffix, pictures in self.data.val.items():
+            found = self._score(model, pictures)
+            scores |= {name + suffix: value for name, value in found.items()}
+        if not progress.best or scores["top1"] > progress.best["top1"]:
+            progress.best, progress.best_step = scores, progress.step
+            if self.fabric.is_global_zero:
+                state = {"scores": scores, "step": progress.step}
+                write_folder(self.out / "best", {"model": model.state_dict()}, state)
+        progress.latest = scores
+        progress.seconds += time.perf_counter() - began
+        self.report.log("eval", progress.step, progress.step / self.plan.steps, scores)
+        self.module.train()
+
+    def _score(self, model: torch.nn.Module, pictures: Pictures) -> dict[str, float]:
+        labels = pictures.items.labels
+        return evaluate(self.fabric, model, pictures.__getitem__, labels, self.normalise)
+
+    def _share_statistics(self) -> None:
+        """Batch-norm statistics are the first process's, as in training under DDP."""
+        if self.fabric.world_size > 1:
+            for module in (self.model, *([self.ema.module] if self.ema else [])):
+                for buffer in module.buffers():
+                    torch.distributed.broadcast(buffer, 0)
+
+    def _save(self) -> None:
+        if self.fabric.is_global_zero:
+            tensors: dict[str, Mapping[str, Tensor]] = {
+                "model": self.model.state_dict(),
+                "optimiser": optimiser_tensors(self.optimiser),
+            }
+            if self.ema is not None:
+                tensors["ema"] = self.ema.module.state_dict()
+            state = {
+                "progress": asdict(self.progress),
+                "scores": self.progress.latest,
+                "recipe": self.recipe.model_dump(mode="json"),
+                "data": self.data.fingerprint,
+                "processes": self.fabric.world_size,
+            }
+            write_folder(self.out / "last", tensors, state)
+        self.saved_at = time.monotonic()
+
+    def restore(self, folder: Path) -> None:
+        """Load a checkpoint."""
+        self.model.load_state_dict(load_tensors(folder / "model.safetensors"))
+        restore_optimiser(self.optimiser, load_tensors(folder / "optimiser.safetensors"))
+        if self.ema is not None:
+            self.ema.module.load_state_dict(load_tensors(folder / "ema.safetensors"))
+
+    def _finish(self, stopped: int | None) -> Summary:
+        progress, plan = self.progress, self.plan
+        summary = Summary(
+            out=self.out,
+            finished=stopped is None,
+            stopped_by=stopped,
+            scores=progress.best,
+            best_epoch=progress.best_step / plan.steps,
+            last_scores=progress.latest,
+            steps=progress.step,
+            epochs=progress.step / plan.steps,
+            seconds=round(progress.seconds, 1),
+            images_per_second=round(
+                progress.step * plan.batch_size / max(1e-9, progress.images_seconds), 1
+            ),
+            parameters=sum(p.numel() for p in self.model.parameters()),
+            train_pictures=len(self.data.train),
+            val_pictures=len(next(iter(self.data.val.values()))),
+            skipped=len(self.data.problems),
+        )
+        if self.fabric.is_global_zero and summary.finished:
+            write_text(self.out / "summary.json", json.dumps(summary.to_dict(), indent=1) + "\n")
+        return summary

@@ -1,0 +1,152 @@
+"""The run folder: what it remembers, whether it can be resumed, and its finished model.
+
+::
+
+    RUN/recipe.yaml   the recipe in full      RUN/log.jsonl, tb/   what happened
+    RUN/classes.txt   one class a line        RUN/last/            the newest checkpoint
+    RUN/skipped.txt   pictures left out       RUN/best/            the best weights by evaluation top-1
+    RUN/summary.json  scores, at the end
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from saccade.errors import TrainingError
+from saccade_train.models.classifier import Classifier, build_classifier
+from saccade_train.recipes import ClassifyRecipe, load_recipe
+
+from .checkpoint import find_folder, load_state, load_tensors
+from .initial import weights_file
+
+__all__ = ["Progress", "TrainedModel", "clear_run", "load_trained", "resumable"]
+
+_FREE_KEYS = ("about", "eval_every", "log_every", "save_seconds", "save_steps")
+"""Keys of a recipe that may change between stop and resume: they don't move a single weight."""
+_FREE_DATA_KEYS = ("verify", "cache_mb", "workers")
+
+
+@dataclass
+class Progress:
+    """How far a training has come: all of its state that is neither a tensor nor given by the recipe."""
+
+    step: int = 0
+    """Optimiser steps done."""
+    seconds: float = 0.0
+    """Time spent, over all sittings."""
+    images_seconds: float = 0.0
+    """Time spent in training steps alone."""
+    loss_sum: float = 0.0
+    """Sum of the losses since the last line of the log."""
+    loss_count: int = 0
+    log_seconds: float = 0.0
+    """Time spent in the steps since then."""
+    best: dict[str, float] = field(default_factory=dict)
+    """Scores of the best weights."""
+    best_step: int = 0
+    latest: dict[str, float] = field(default_factory=dict)
+    """Scores of the newest evaluation."""
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model out of a run folder, in evaluation mode."""
+
+    model: Classifier
+    recipe: ClassifyRecipe
+    classes: tuple[str, ...]
+    scores: Mapping[str, float]
+
+
+def resumable(out: Path, recipe: ClassifyRecipe, data: str) -> tuple[Path, Progress] | None:
+    """The checkpoint to go on from, or None when the folder holds none.
+
+    Args:
+        out: The run folder.
+        recipe: The recipe that was asked for.
+        data: The fingerprint of the pictures.
+
+    Raises:
+        TrainingError: The folder holds a run of another recipe or of other pictures.
+    """
+    folder = find_folder(out / "last")
+    if folder is None:
+        return None
+    state = load_state(folder)
+    try:
+        before = dict(_flat(_binding(state["recipe"])))
+        now = dict(_flat(_binding(recipe.model_dump(mode="json"))))
+        progress = Progress(**state["progress"])
+        same_data = state["data"] == data
+    except (KeyError, TypeError) as error:
+        raise TrainingError(
+            f"{folder}: the checkpoint is damaged ({error}); use --restart"
+        ) from None
+    differing = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    if differing:
+        shown = ", ".join(
+            f"{key} was {before.get(key)!r}, now {now.get(key)!r}" for key in differing[:3]
+        )
+        more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
+        raise TrainingError(
+            f"{out} holds a run of another recipe ({shown}{more}); "
+            "give another --out, or --restart to throw that run away"
+        )
+    if not same_data:
+        raise TrainingError(
+            f"{out} holds a run on other pictures or classes; "
+            "give another --out, or --restart to throw that run away"
+        )
+    return folder, progress
+
+
+def clear_run(out: Path) -> None:
+    """Remove what a training wrote into a run folder; other files stay."""
+    for name in ("last", "best"):
+        for suffix in ("", ".new", ".old"):
+            shutil.rmtree(out / f"{name}{suffix}", ignore_errors=True)
+    shutil.rmtree(out / "tb", ignore_errors=True)
+    for name in (
+        "recipe.yaml",
+        "classes.txt",
+        "log.jsonl",
+        "skipped.txt",
+        "summary.json",
+        "nan_batch.txt",
+    ):
+        (out / name).unlink(missing_ok=True)
+
+
+def load_trained(run: str | Path) -> TrainedModel:
+    """Load the best model of a run folder.
+
+    Raises:
+        TrainingError: The folder is missing, or nothing has been trained in it.
+    """
+    run = Path(run)
+    weights = weights_file(run)
+    recipe = load_recipe(run / "recipe.yaml")
+    classes = tuple((run / "classes.txt").read_text("utf-8").splitlines())
+    model = build_classifier(recipe.model.arch, len(classes), **recipe.model.options)
+    model.load_state_dict(load_tensors(weights))
+    scores = load_state(weights.parent).get("scores", {})
+    return TrainedModel(model.eval(), recipe, classes, scores)
+
+
+def _binding(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of a recipe that decide what the weights become."""
+    kept = {key: value for key, value in recipe.items() if key not in _FREE_KEYS}
+    kept["data"] = {k: v for k, v in recipe["data"].items() if k not in _FREE_DATA_KEYS}
+    return kept
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value

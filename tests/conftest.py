@@ -1,0 +1,26 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from toymodel import write_toy_classifier
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data packs; tests that need it are skipped where it is missing."""
+    place = Path(os.environ.get("SACCADE_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not place.is_dir():
+        pytest.skip(f"the data packs are not at {place} (set SACCADE_SHARED_DATA)")
+    return place
+
+
+@pytest.fixture
+def toy_classifier(tmp_path: Path) -> Path:
+    """A model file of a few kilobytes that names the strongest colour of a picture."""
+    return write_toy_classifier(tmp_path / "toy.onnx")

@@ -1,0 +1,218 @@
+"""``saccade gallery``, ``recognize`` and ``look`` as they are typed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from saccade.cli import recognize as recognize_module
+from saccade.cli.app import main
+from saccade.tasks.recognize import DEFAULT_THRESHOLD
+from toymodel import write_toy_classifier
+
+COLOURS = {"red": (230, 20, 20), "leaf green": (20, 230, 20), "blue": (20, 20, 230)}
+
+
+def saccade(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "saccade.cli.app", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def paint(path: Path, colour: tuple[int, int, int], seed: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    speckle = np.random.default_rng(seed).integers(-15, 15, (40, 48, 3))
+    Image.fromarray(np.clip(speckle + colour, 0, 255).astype(np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A folder with a model, a shop of labelled pictures, and pictures to ask about."""
+    write_toy_classifier(tmp_path / "toy.onnx")
+    for label, colour in COLOURS.items():
+        for seed in range(2):
+            paint(tmp_path / "shop" / label / f"{seed}.png", colour, seed)
+        paint(tmp_path / "ask" / f"{label}.png", colour, seed=9)
+    return tmp_path
+
+
+@pytest.fixture
+def shelf(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(home)
+    assert main(["gallery", "create", "g", "shop", "--model", "toy.onnx"]) == 0
+    return home / "g"
+
+
+def test_from_pictures_to_names(home: Path) -> None:
+    created = saccade("gallery", "create", "g", "shop", "-m", "toy.onnx", cwd=home)
+    assert created.returncode == 0, created.stderr
+    assert created.stdout == ""
+    assert "6 added; g has 6 pictures of 3 labels" in created.stderr
+
+    more = paint(home / "more" / "x.png", (240, 240, 20))
+    added = saccade("gallery", "add", "g", more, "--label", "say “cheese” 🧀", cwd=home)
+    assert added.returncode == 0, added.stderr
+    again = saccade("gallery", "add", "g", "shop", cwd=home)
+    assert "0 added, 6 there already; g has 7 pictures of 4 labels" in again.stderr
+
+    listed = saccade("gallery", "list", "g", "--json", cwd=home)
+    items = [json.loads(line) for line in listed.stdout.splitlines()]
+    assert [item["id"] for item in items] == list(range(1, 8))
+    assert items[-1]["label"] == "say “cheese” 🧀"
+    assert items[-1]["source"] == str(more)
+
+    named = saccade(
+        "recognize", "ask", more, "-g", "g", "--json", "--top", 2, "--draw", "out", cwd=home
+    )
+    assert named.returncode == 0, named.stderr
+    assert named.stderr == ""
+    answers = [json.loads(line) for line in named.stdout.splitlines()]
+    assert [answer["objects"][0]["label"] for answer in answers] == [
+        *("blue", "leaf green", "red", "say “cheese” 🧀")
+    ]
+    first = answers[0]
+    assert list(first) == ["image", "width", "height", "objects", "timings_ms"]
+    assert list(first["objects"][0]) == ["box", "label", "score", "neighbours"]
+    assert first["objects"][0]["box"] == [0, 0, 48, 40]
+    assert len(first["objects"][0]["neighbours"]) == 2
+    assert sorted(path.name for path in (home / "out").iterdir()) == [
+        *("blue.png", "leaf green.png", "red.png", "x.png")
+    ]
+
+    looked = saccade(
+        "look", "ask/red.png", "--gallery", "g", "--draw", "one.png", "--json", cwd=home
+    )
+    assert looked.returncode == 0, looked.stderr
+    answer = json.loads(looked.stdout)
+    assert list(answer) == ["image", "width", "height", "objects", "lines", "timings_ms"]
+    assert answer["lines"] == []
+    assert answer["objects"][0]["label"] == "red"
+    with Image.open(home / "one.png") as drawn, Image.open(home / "ask/red.png") as asked:
+        assert drawn.size == asked.size
+        assert drawn.tobytes() != asked.tobytes()
+
+
+def test_tables_for_people(shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main(["gallery", "list", "g"]) == 0
+    out = capsys.readouterr().out
+    assert "leaf green" in out
+    assert "6 pictures of 3 labels" in out
+    assert main(["gallery", "list", "g", "--label", "blue", "--json"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert main(["recognize", "ask/blue.png", "-g", "g", "--threshold", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "unknown" in out
+    assert "blue 0.9" in out or "blue 1.0" in out
+    assert main(["look", "ask/blue.png", "-m", "toy.onnx"]) == 0  # the classifier's word for it
+    assert "blue" in capsys.readouterr().out
+
+
+def test_bad_pictures_cost_a_line_each(shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    Path("ask/broken.png").write_bytes(b"\x89PNG broken")
+    assert main(["recognize", "ask", "missing.png", "-g", "g", "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 3
+    assert [line.startswith("saccade: ") for line in err.splitlines()] == [True, True]
+    assert "broken.png" in err
+    assert "missing.png" in err
+    Path("shop/red/broken.png").write_bytes(b"")
+    paint(Path("shop/red/new.png"), COLOURS["red"], seed=5)
+    assert main(["gallery", "add", "g", "shop"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "1 added, 6 there already, 1 left out; g has 7 pictures of 3 labels" in err
+    assert len([line for line in err.splitlines() if "broken.png" in line]) == 1
+
+
+def test_an_empty_gallery_knows_nobody(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(home)
+    assert main(["gallery", "create", "g", "-m", "toy.onnx"]) == 0
+    assert main(["recognize", "ask/red.png", "-g", "g", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["objects"][0]["label"] is None
+    assert "g is empty; add pictures with: saccade gallery add g" in err
+    assert main(["gallery", "list", "g"]) == 0
+    assert "0 pictures of 0 labels" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["gallery", "create", "g", "shop", "-m", "toy.onnx"], 1, "g exists already"),
+        (["gallery", "create", "new", "shop", "-m", "nothing"], 1, "no model 'nothing'"),
+        (["gallery", "create", "new", "nowhere", "-m", "toy.onnx"], 1, "nowhere does not exist"),
+        (["gallery", "add", "nowhere", "shop"], 1, "nowhere does not exist"),
+        (["gallery", "add", "shop", "shop"], 1, "shop is not a gallery"),
+        (["gallery", "add", "g"], 2, "nothing to add"),
+        (["gallery", "add", "g", "shop", "--label", " "], 2, "the label is blank"),
+        (["gallery", "add", "g", "--label", "x"], 2, "without PICTURES"),
+        (["gallery", "add", "g", "ask"], 1, "no subfolders whose names could be labels"),
+        (["gallery", "add", "g", "--list", "nowhere"], 1, "the list nowhere cannot be read"),
+        (["gallery", "add", "g", "shop", "-m", "other.onnx"], 1, "was made with the model"),
+        (["gallery", "list", "toy.onnx"], 1, "is a file, not a gallery"),
+        (["gallery", "lisst", "g"], 2, "lisst"),
+        (["recognize", "ask/red.png", "-g", "shop"], 1, "shop is not a gallery"),
+        (["recognize", "ask/red.png"], 2, "--gallery"),
+        (["recognize", "ask/red.png", "-g", "g", "--top", "0"], 1, "top is 0"),
+        (["recognize", "ask/red.png", "-g", "g", "--threshold", "7"], 1, "threshold is 7"),
+        (["recognize", "ask/red.png", "-g", "g", "-m", "other.onnx"], 1, "cannot be compared"),
+        (["look", "ask/red.png", "-g", "nowhere"], 1, "nowhere does not exist"),
+    ],
+)
+def test_mistakes_cost_one_line(
+    shelf: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    status: int,
+    message: str,
+) -> None:
+    write_toy_classifier(shelf.parent / "other.onnx", seed=1)
+    capsys.readouterr()
+    assert main(arguments) == status
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in err
+    assert len(err.splitlines()) == 1
+    assert not Path("new").exists()
+    assert not [path for path in Path().iterdir() if path.name.endswith(".tmp")]
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ["gallery"],
+        ["gallery", "create"],
+        ["gallery", "add"],
+        ["gallery", "list"],
+        ["recognize"],
+        ["look"],
+    ],
+)
+def test_every_help_has_examples(verb: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*verb, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert "saccade" in out
+    if verb != ["gallery"]:
+        assert f"saccade {' '.join(verb)} " in out.split("Examples:")[1]
+
+
+def test_help_is_honest_about_what_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["look", "--help"])
+    assert "text is not read" in " ".join(capsys.readouterr().out.split())
+    main(["recognize", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "not calibrated" in text
+    assert "0.5" in text
+    assert recognize_module.DEFAULT_THRESHOLD == DEFAULT_THRESHOLD
