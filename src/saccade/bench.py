@@ -230,10 +230,13 @@ def _open_eager(case: Case) -> tuple[Callable[[NDArray[np.uint8]], object], tupl
 def _probe() -> None:
     """The child of :func:`measure_memory`: prints its peak and its memory before the model."""
     case = Case(*json.loads(sys.stdin.read()))
-    importlib.import_module(
-        {EAGER: "torch", "onnxruntime": "onnxruntime"}.get(case.runtime, "saccade.runtime.openvino")
-    )
     importlib.import_module("saccade.zoo")
+    if case.runtime == EAGER:
+        importlib.import_module("saccade_train.export.eager")
+    elif case.runtime == "onnxruntime":
+        importlib.import_module("onnxruntime")
+    else:
+        importlib.import_module("saccade.runtime.openvino").import_openvino()
     before = _status_mib("VmRSS")
     try:
         run = open_case(case)

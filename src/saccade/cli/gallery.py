@@ -26,6 +26,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
     help="Make, fill and list galleries: labelled pictures that give other pictures their names.",
+    epilog="\b\nExamples:\n"
+    "  saccade gallery create pantry.gallery products/\n"
+    "  saccade gallery list pantry.gallery",
 )
 
 Place = Annotated[Path, typer.Argument(metavar="PLACE", help="The gallery, a folder.")]

@@ -43,6 +43,7 @@ FORMAT = 1
 BUSY_SECONDS = 30.0
 
 _SCHEMA = """
+PRAGMA page_size = 16384;  -- several vectors a page; 4096 would leave half of each empty
 PRAGMA journal_mode = WAL;
 BEGIN;
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;

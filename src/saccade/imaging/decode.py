@@ -128,11 +128,11 @@ def decode(data: bytes, name: str, max_pixels: int) -> np.ndarray:
     """Decode the bytes of a picture file.
 
     Ordinary JPEG (grey or three colours) is decoded by OpenCV: it carries the same libjpeg-turbo
-    as Pillow and gives the same pixels, without Pillow's copies (measured, one thread: 7x faster
-    at 32 x 32, 2.2x at 128 x 134, 1.2x at 352 x 352, 1.7x at 960 x 540). Its own handling of EXIF
-    is off; orientation is applied here for every format. Whatever OpenCV declines, truncated files
-    among it, goes to Pillow, which says what is wrong. One thing is lost: for a JPEG with damaged
-    data that still decodes, the libjpeg inside OpenCV prints a remark of its own on stderr.
+    as Pillow and gives the same pixels without Pillow's copies, 2 to 5 times faster from 32 x 32 to
+    12 megapixels (benchmarks/read_jpeg.py). Its own handling of EXIF is off; orientation is applied
+    here for every format. Whatever OpenCV declines, truncated files among it, goes to Pillow, which
+    says what is wrong. One thing is lost: for a JPEG with damaged data that still decodes, the
+    libjpeg inside OpenCV prints a remark of its own on stderr.
 
     Args:
         data: the whole file.
@@ -225,7 +225,7 @@ def _open(kind: str, data: bytes) -> tuple[ImageFile.ImageFile, int]:
 
 
 def _load(image: ImageFile.ImageFile) -> None:
-    if image.format == "TIFF" and image._im is None:
+    if image.format == "TIFF" and getattr(image, "_im", None) is None:
         # The plugin checks the size again (and warns) where it allocates; allocate before it.
         image.im = Image.core.new(  # type: ignore[attr-defined]
             image.mode, getattr(image, "_tile_size", image.size)

@@ -20,6 +20,7 @@ SMALLEST_FONT = 11
 """Letters below this are hard to read."""
 
 _SQUEEZED_FONT = 9  # only to get a long label into a narrow picture
+_LONGEST_TEXT = 500  # nobody reads more; rendering first and cutting later would take memory
 
 
 class Tag:
@@ -55,6 +56,7 @@ class Tag:
 
 def _fit(text: str, size: int, room: int) -> np.ndarray:
     """Render a text no wider than the room: smaller letters first, then an ellipsis."""
+    text = text[:_LONGEST_TEXT]
     mask = render_text(text, size)
     if mask.shape[1] <= room:
         return mask

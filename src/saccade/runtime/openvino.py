@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from saccade.errors import MissingExtra, ModelError, ModelFileError
 from saccade.runtime.session import check_batch
 
-__all__ = ["OpenVinoSession"]
+__all__ = ["OpenVinoSession", "import_openvino"]
 
 # Compiled kernels are kept for each shape met. The engine's own limit of thousands lets memory grow
 # with every new size; with 64 it stays flat, and a repeated size is as fast.
@@ -37,7 +37,7 @@ class OpenVinoSession:
     """
 
     def __init__(self, path: Path, threads: int, *, bf16: bool = False) -> None:
-        openvino = _import_openvino()
+        openvino = import_openvino()
         self.runtime = "openvino-bf16" if bf16 else "openvino"
         self.threads = threads
         self._path = path
@@ -105,12 +105,15 @@ class OpenVinoSession:
         return f"OpenVinoSession({str(self._path)!r}, {self.runtime!r}, threads={self.threads})"
 
 
-def _import_openvino() -> Any:
+def import_openvino() -> Any:
     """Import OpenVINO without its telemetry.
 
     ``import openvino`` also imports its model converter, which reports the import to its maker
     when the package ``openvino_telemetry`` is there. While that package cannot be imported, a stub
     that sends nothing takes its place.
+
+    Raises:
+        MissingExtra: It is not installed.
     """
     with _import_lock:
         absent = object()

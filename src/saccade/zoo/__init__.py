@@ -51,7 +51,7 @@ def find(model: str | os.PathLike[str]) -> Path:
     if text in known:
         return MODELS / f"{text}.onnx"
     # A folder is let through: reading its card says better what is wrong with it.
-    if Path(text).exists() if "\0" not in text else False:
+    if text and "\0" not in text and Path(text).exists():
         return Path(text)
     raise UnknownModel(
         f"no model {text!r}: no file of that name, and not among the shipped models "

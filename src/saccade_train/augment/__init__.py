@@ -1,4 +1,4 @@
-"""What is done to training pictures: pure functions on uint8 arrays, with the randomness passed in."""
+"""What is done to training pictures: pure functions on uint8 arrays, randomness passed in."""
 
 from .pipeline import Augment, build_augment
 

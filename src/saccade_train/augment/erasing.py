@@ -1,4 +1,7 @@
-"""Random erasing: Zhong et al., arXiv 1708.04896, algorithm 1, with random pixels in place of the picture."""
+"""Random erasing: noise in place of a part of the picture.
+
+Zhong et al., arXiv 1708.04896, algorithm 1, with random pixels (their "RE-R").
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ def erase_box(
     area: tuple[float, float],
     ratio: tuple[float, float],
 ) -> tuple[int, int, int, int] | None:
-    """Draw a rectangle ``(top, left, bottom, right)`` inside the picture; None if none fits in ten tries."""
+    """Draw ``(top, left, bottom, right)`` inside the picture; None if none fits in ten tries."""
     for _ in range(_TRIES):
         wanted = rng.uniform(*area) * height * width
         aspect = rng.uniform(*ratio)

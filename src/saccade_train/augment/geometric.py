@@ -1,4 +1,4 @@
-"""Cutting and turning training pictures: uint8 RGB (H, W, 3) in, uint8 RGB out, randomness passed in."""
+"""Cutting and turning training pictures: uint8 RGB (H, W, 3) in and out, randomness passed in."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def resize_to(image: Image, size: int) -> Image:
 
 
 def shrink_short(image: Image, short: int) -> Image:
-    """Shrink a picture so that its short side is ``short`` (area averaging); smaller ones stay as they are."""
+    """Shrink a picture to a short side of ``short``, by area averaging; smaller ones stay."""
     height, width = image.shape[:2]
     if min(height, width) <= short:
         return image
@@ -39,9 +39,9 @@ def random_resized_crop(
 ) -> Image:
     """A random part of the picture, resized to ``(size, size, 3)``: the crop of PaddleClas.
 
-    RandCropImage (``PaddleClas:ppcls/data/preprocess/ops/operators.py``) differs from torchvision's crop:
-    the aspect ratio is uniform, not log-uniform; the area is drawn once, from a range that is cut to what
-    fits; there is no retry.
+    RandCropImage (``PaddleClas:ppcls/data/preprocess/ops/operators.py``) differs from torchvision's
+    crop: the aspect ratio is uniform, not log-uniform; the area is drawn once, from a range that is
+    cut to what fits; there is no retry.
 
     Args:
         image: uint8 (H, W, 3), any size.
@@ -51,20 +51,23 @@ def random_resized_crop(
         ratio: Smallest and largest width / height.
     """
     height, width = image.shape[:2]
-    aspect = rng.uniform(ratio[0], ratio[1])
-    fits = min(width / height / aspect, height / width * aspect)
-    share = rng.uniform(min(area[0], fits), min(area[1], fits))
-    wanted = share * height * width
-    # Rounding may leave a side of 0 on tiny pictures.
-    crop_width = min(width, max(1, int(math.sqrt(wanted * aspect))))
-    crop_height = min(height, max(1, int(math.sqrt(wanted / aspect))))
+    # The order of operations is the reference's and matters: at the largest area that fits,
+    # rounding decides between the whole side and one pixel less.
+    across = math.sqrt(rng.uniform(ratio[0], ratio[1]))
+    down = 1.0 / across
+    fits = min(width / height / across**2, height / width / down**2)
+    wanted = width * height * rng.uniform(min(area[0], fits), min(area[1], fits))
+    side = math.sqrt(wanted)
+    # Beyond the reference: a side may come out as 0 on tiny pictures.
+    crop_width = min(width, max(1, int(side * across)))
+    crop_height = min(height, max(1, int(side * down)))
     left = int(rng.integers(0, width - crop_width + 1))
     top = int(rng.integers(0, height - crop_height + 1))
     return resize_to(image[top : top + crop_height, left : left + crop_width], size)
 
 
 def pad_crop(image: Image, size: int, rng: np.random.Generator, *, pad: int = 4) -> Image:
-    """Resize to ``size``, add ``pad`` black pixels on each side, cut ``size`` at random (CIFAR's custom)."""
+    """Resize, add ``pad`` black pixels on each side, cut ``size`` at random (CIFAR's custom)."""
     image = resize_to(image, size)
     if pad == 0:
         return image

@@ -1,7 +1,7 @@
 """Mixup and CutMix: two pictures in one, and their labels in the same proportion.
 
-Mixup: Zhang et al., arXiv 1710.09412, equation 2. CutMix: Yun et al., arXiv 1905.04899, equations 1 and 2. The
-partner of a picture is another one of its batch; the share is drawn once for the batch.
+Mixup: Zhang et al., arXiv 1710.09412, equation 2. CutMix: Yun et al., arXiv 1905.04899, equations 1
+and 2. The partner of a picture is another one of its batch; the share is drawn once for the batch.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""The fourteen picture operations of AutoAugment and RandAugment, and colour jitter.
+"""The picture operations of AutoAugment and RandAugment, and of colour jitter.
 
-All take uint8 RGB (H, W, 3) and give the same; those with a number take it in natural units (factors, degrees,
-shares). Definitions follow Pillow's ImageEnhance and ImageOps, with which the policies were found (AutoAugment, arXiv
-1805.09501, table 6 of the appendix). Parts that come from outside the picture are grey 128.
+All take uint8 RGB (H, W, 3) and give the same; those with a number take it in natural units
+(factors, degrees, shares). Definitions follow Pillow's ImageEnhance and ImageOps, with which the
+policies were found (AutoAugment, arXiv 1805.09501, table 6 of the appendix). Parts that come from
+outside the picture are grey 128.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def saturation(image: Image, factor: float) -> Image:
 
 
 def sharpness(image: Image, factor: float) -> Image:
-    """Towards a smoothed picture: 0 is smooth, 1 the picture itself, above 1 sharper. The border stays."""
+    """Towards a smoothed picture: 0 is smooth, 1 the picture itself. The border stays."""
     smooth = cv2.filter2D(image, -1, _SMOOTH)
     for edge in (np.s_[:1], np.s_[-1:], np.s_[:, :1], np.s_[:, -1:]):
         smooth[edge] = image[edge]
@@ -77,7 +78,8 @@ def solarize(image: Image, threshold: float) -> Image:
 
 def posterize(image: Image, bits: int) -> Image:
     """Keep the highest ``bits`` bits of each value, 1 to 8."""
-    return image & np.uint8(256 - 2 ** (8 - bits))
+    kept: Image = np.bitwise_and(image, np.uint8(256 - 2 ** (8 - bits)))
+    return kept
 
 
 def autocontrast(image: Image) -> Image:
@@ -122,7 +124,7 @@ def affine(
     shift_x: float = 0.0,
     shift_y: float = 0.0,
 ) -> Image:
-    """Shear about the middle, or shift by a share of the width or height; positive moves right and down."""
+    """Shear about the middle, or shift by a share of the side; positive moves right and down."""
     height, width = image.shape[:2]
     middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
     matrix = np.array(

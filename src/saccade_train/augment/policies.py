@@ -1,8 +1,8 @@
-"""AutoAugment with the ImageNet policy, RandAugment, and colour jitter: which operations, how strong.
+"""AutoAugment with the ImageNet policy, RandAugment, colour jitter: which operations, how strong.
 
-AutoAugment: Cubuk et al., arXiv 1805.09501, table 9 (policy) and table 6 (ranges). RandAugment: Cubuk et al., arXiv
-1909.13719. In both a strength from 0 to 1 runs over the range of an operation; operations that have two directions
-take one of them by a fair coin.
+AutoAugment: Cubuk et al., arXiv 1805.09501, table 9 (policy) and table 6 (ranges). RandAugment:
+Cubuk et al., arXiv 1909.13719. In both a strength from 0 to 1 runs over the range of an operation;
+operations that have two directions take one of them by a fair coin.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""The workshop's verbs of the command line; one file a verb."""

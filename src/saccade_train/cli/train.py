@@ -18,8 +18,8 @@ def train(
         str,
         typer.Argument(
             metavar="RECIPE",
-            help="Name of a shipped recipe (classify_small is the one for own pictures on a laptop) "
-            "or the path of a YAML file. A wrong name lists all.",
+            help="Name of a shipped recipe (classify_small is for own pictures on a laptop) or the "
+            "path of a YAML file.",
         ),
     ],
     out: Annotated[
@@ -29,8 +29,8 @@ def train(
     data: Annotated[
         list[Path],
         typer.Option(
-            help="Pictures: a folder (CLASS/*.jpg or train/CLASS/*.jpg), a list file, or a .zip of either. "
-            "Several are joined."
+            help="Pictures: a folder (CLASS/*.jpg or train/CLASS/*.jpg), a list file, or a .zip of "
+            "either. Several are joined."
         ),
     ],
     changes: Annotated[
@@ -58,18 +58,18 @@ def train(
 ) -> None:
     """Train a classifier on your own pictures.
 
-    The run folder holds the recipe in full, the log (log.jsonl and TensorBoard's), the newest checkpoint and the
-    best weights. Stopping with Ctrl-C, or a power cut, costs nothing: the same command goes on.
+    The run folder holds the recipe in full, the log (log.jsonl and TensorBoard's), the newest
+    checkpoint and the best weights. Stopping with Ctrl-C, or a power cut, costs nothing: the same
+    command goes on.
 
     Examples:
-
       saccade train classify_small --data flowers/ --out runs/flowers
 
       saccade train classify_small --data a.zip --data b/ --out runs/ab epochs=20 optimiser.lr=0.05
 
       saccade train classify_small --data flowers/ --out runs/fine init=runs/ab
 
-      torchrun --nproc_per_node 2 --no-python saccade train resnet50_vd_imagenet --data imagenet/ --out runs/r50
+      torchrun --nproc_per_node 2 --no-python saccade train classify_small --data x/ --out runs/x
 
     Afterwards:
 
@@ -100,7 +100,8 @@ def train(
     scores = "  ".join(f"{name} {value:.4f}" for name, value in summary.scores.items())
     left_out = f", {summary.skipped} left out" if summary.skipped else ""
     typer.echo(
-        f"best: {scores} (epoch {summary.best_epoch:.0f}); {summary.train_pictures} pictures{left_out}; "
+        f"best: {scores} (epoch {summary.best_epoch:.0f}); "
+        f"{summary.train_pictures} pictures{left_out}; "
         f"{duration(summary.seconds)}, {summary.images_per_second:.0f} images/s",
         err=True,
     )

@@ -8,12 +8,13 @@ about itself is its card. Before the file appears it is compared with the torch 
 from __future__ import annotations
 
 import copy
+import importlib.util
 import logging
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import saccade
-from saccade.errors import ModelError, ModelFileError, OptionError
+from saccade.errors import MissingExtra, ModelError, ModelFileError, OptionError, nearest
 from saccade.imaging.prepare import Prepare
 from saccade.modelfile import ModelCard, make_self_test, write_card
 from saccade.modelfile.check import BF16_TOLERANCE
-from saccade.runtime import open_session
+from saccade.runtime import RUNTIMES, open_session
 from saccade_train.export.fold import (
     Layout,
     check_mean_std,
@@ -238,8 +239,28 @@ def export_model(
     """
     target = Path(out)
     _check(model, target, labels, mean, std, tolerance)
-    model = copy.deepcopy(model).cpu().float().eval()
+    for runtime in runtimes:
+        _check_runtime(runtime)
     size = (prepare.height, prepare.width)
+    card = ModelCard(
+        task="classify",
+        architecture=architecture or model.architecture,
+        prepare=prepare,
+        labels=tuple(labels),
+        outputs=_OUTPUTS,
+        mean=tuple(float(value) for value in mean),
+        std=tuple(float(value) for value in std),
+        licence=licence,
+        training_data=training_data,
+        recipe=recipe,
+        scores=dict(scores or {}),
+        notes=notes,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        saccade_version=saccade.__version__,
+        embedding_dim=model.embedding_dim,
+    )
+    card.to_json()  # a value that cannot be written is told now, not after the work
+    model = copy.deepcopy(model).cpu().float().eval()
     graph = export_graph(model, mean, std, *size, dynamic_size=dynamic_size)
     ready = rendered_pictures(_RENDERED, *size)
     if pictures:
@@ -260,26 +281,8 @@ def export_model(
             )
             for runtime in runtimes
         )
-        session = open_session(bare)
-        card = ModelCard(
-            task="classify",
-            architecture=architecture or model.architecture,
-            prepare=prepare,
-            labels=tuple(labels),
-            outputs=_OUTPUTS,
-            mean=tuple(float(value) for value in mean),
-            std=tuple(float(value) for value in std),
-            licence=licence,
-            training_data=training_data,
-            recipe=recipe,
-            scores=dict(scores or {}),
-            notes=notes,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            saccade_version=saccade.__version__,
-            embedding_dim=model.embedding_dim,
-            self_test=make_self_test(session.run, (1, *size, 3)),
-        )
-        card = write_card(bare, target, card)
+        test = make_self_test(open_session(bare).run, (1, *size, 3))
+        card = write_card(bare, target, replace(card, self_test=test))
     return ExportReport(target, target.stat().st_size, len(graph.graph.node), card, parity)
 
 
@@ -353,6 +356,13 @@ def _check(
         )
     if not target.parent.is_dir():
         raise ModelFileError(f"{target}: the folder {target.parent} does not exist; make it first")
+
+
+def _check_runtime(runtime: str) -> None:
+    if runtime not in RUNTIMES:
+        raise OptionError(f"runtime is {runtime!r}; {nearest(runtime, RUNTIMES)}")
+    if runtime.startswith("openvino") and importlib.util.find_spec("openvino") is None:
+        raise MissingExtra("openvino", "openvino", f"the comparison on {runtime}")
 
 
 def _allowed(runtime: str, tolerance: float) -> float:

@@ -72,7 +72,7 @@ def conv2d(
 
 
 def depthwise_conv2d(channels: int, kernel: int, stride: Stride = 1) -> nn.Conv2d:
-    """Make a convolution that filters each channel by itself; drawn and padded as :func:`conv2d`."""
+    """Make a convolution that filters each channel by itself, drawn as :func:`conv2d`'s."""
     conv = DepthwiseConv2d(channels, kernel, pair(stride))
     nn.init.kaiming_normal_(conv.weight, mode="fan_in", nonlinearity="relu")
     return conv

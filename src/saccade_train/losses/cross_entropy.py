@@ -1,7 +1,7 @@
 """Cross entropy against soft targets, and label smoothing.
 
-Label smoothing: Szegedy et al., arXiv 1512.00567, section 7, as PaddleClas applies it: the target is
-``(1 - eps) * one_hot + eps / C``, so the true class keeps ``1 - eps + eps / C``.
+Label smoothing: Szegedy et al., arXiv 1512.00567, section 7, as PaddleClas applies it: the target
+is ``(1 - eps) * one_hot + eps / C``, so the true class keeps ``1 - eps + eps / C``.
 """
 
 from __future__ import annotations

@@ -39,8 +39,7 @@ def import_classifier(
         ModelFileError: the file is missing, foreign, hostile or damaged, or doesn't fit.
 
     Examples:
-        >>> model = import_classifier("PPLCNet_x1_0_pretrained.pdparams", "lcnet_x1_0")
-        ... # doctest: +SKIP
+        >>> model = import_classifier("x1_0.pdparams", "lcnet_x1_0")  # doctest: +SKIP
     """
     path = Path(path)
     if architecture not in ARCHITECTURES:

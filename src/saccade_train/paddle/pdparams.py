@@ -45,6 +45,8 @@ _WORDS = {
     ("numpy", "dtype"): "dtype",
     ("_codecs", "encode"): "encode",
     ("collections", "OrderedDict"): "dict",
+    ("builtins", "bytes"): "bytes",  # how protocol 2 says b"", the data of an empty array
+    ("__builtin__", "bytes"): "bytes",
     ("builtins", "tuple"): "tuple",
     ("__builtin__", "tuple"): "tuple",
 }
@@ -305,6 +307,8 @@ def _reduce(word: Any, arguments: Any, encoded: _Budget) -> Any:
             return text.encode("latin-1")
         case _Word("dict"), ():
             return {}
+        case _Word("bytes"), ():
+            return b""
         case _Word("tuple"), (tuple() | list() as items,) if len(items) <= _MAX_DIMENSIONS:
             return tuple(items)
     raise _RefusedError("asks for a call that no weights file makes")

@@ -1,4 +1,4 @@
-"""Read a recipe: by name or from a file, with ``key=value`` changes, and say clearly what is wrong."""
+"""Read a recipe by name or from a file, with ``key=value`` changes; say clearly what is wrong."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Checkpoints: safetensors for tensors, JSON for the rest, and never a half-written one.
 
-A checkpoint is a folder. It is written beside the old one, flushed to disk, and swapped in by renaming; the
-old one goes only after that. Whenever the machine stops, ``last`` or ``last.old`` is whole.
+A checkpoint is a folder. It is written beside the old one, flushed to disk, and swapped in by
+renaming; the old one goes only after that. Whenever the machine stops, ``last`` or ``last.old`` is
+whole.
 
 ::
 
@@ -119,7 +120,7 @@ def optimiser_tensors(optimiser: optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimiser(optimiser: optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put buffers back. Memory layouts follow the parameters, so that sums run in the same order as before."""
+    """Put buffers back, in the memory layout of the parameters: sums then run in the same order."""
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():

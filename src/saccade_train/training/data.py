@@ -39,10 +39,10 @@ def open_training_data(
     """Open the pictures to train on and to evaluate with.
 
     Args:
-        data: One or several places (folder, list file, .zip pack); their training pictures are joined,
-            classes of the same name become one.
-        val: Places to evaluate with. Empty: the val splits of ``data``; a place without one gives up
-            ``holdout`` of each class instead.
+        data: One or several places (folder, list file, .zip pack); their training pictures are
+            joined, classes of the same name become one.
+        val: Places to evaluate with. Empty: the val splits of ``data``; a place without one gives
+            up ``holdout`` of each class instead.
         holdout: That share.
         seed: Which pictures are held out.
 
@@ -65,8 +65,8 @@ def open_training_data(
                 train, held = split_holdout(train, holdout, seed)
                 vals.append(held)
                 notes.append(
-                    f"{place} has no val split: {len(held)} of its {whole} pictures are held out for "
-                    f"evaluation ({holdout:.0%} of each class, seed {seed})"
+                    f"{place} has no val split: {len(held)} of its {whole} pictures are held out "
+                    f"for evaluation ({holdout:.0%} of each class, seed {seed})"
                 )
         trains.append(train)
     if not trains:

@@ -11,15 +11,15 @@ __all__ = ["Ema", "ema_decay"]
 
 
 def ema_decay(step: int, decay: float, warmup: bool) -> float:
-    """The decay after optimiser step ``step`` (from 0): short-sighted at first, when the weights move fast."""
+    """The decay after step ``step`` (from 0): short-sighted at first, when weights move fast."""
     return min(decay, (1 + step) / (10 + step)) if warmup else decay
 
 
 class Ema:
     """A shadow of a model whose weights lag behind it.
 
-    Batch-norm statistics are averaged with the same weights as the parameters: statistics of the newest
-    weights would not fit the averaged ones. Integer buffers (the batch counters) are copied.
+    Batch-norm statistics are averaged with the same weights as the parameters: statistics of the
+    newest weights would not fit the averaged ones. Integer buffers (the batch counters) are copied.
     """
 
     def __init__(self, model: nn.Module, decay: float, *, warmup: bool = True) -> None:

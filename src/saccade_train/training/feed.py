@@ -1,7 +1,8 @@
 """The order of pictures, and batches of them made ahead of the training step.
 
-Nothing here keeps a position: which pictures a batch holds, and what chance does to each of them, follow from
-``(seed, epoch, step)`` alone. That is why a training can be resumed in the middle of an epoch to the same numbers.
+Nothing here keeps a position: which pictures a batch holds, and what chance does to each of them,
+follow from ``(seed, epoch, step)`` alone. That is why a training can be resumed in the middle of an
+epoch to the same numbers.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Plan:
 
     @property
     def steps(self) -> int:
-        """Optimiser steps of an epoch. Pictures that don't fill the last one are left to the next epochs."""
+        """Optimiser steps of an epoch; what does not fill the last one is left to other epochs."""
         return max(1, self.pictures // self.batch_size)
 
     @property
@@ -101,7 +102,8 @@ def feed(
         epoch: Which epoch, from 0.
         start: Steps of this epoch that are done already.
         process: Which process this is.
-        workers: Threads that work ahead; 0: none. OpenCV releases the interpreter's lock, so they help.
+        workers: Threads that work ahead; 0: none. OpenCV releases the interpreter's lock, so they
+            help.
 
     Yields:
         ``plan.pieces`` batches for each step, in order.

@@ -38,7 +38,8 @@ def load_initial(model: nn.Module, place: str | Path) -> str:
         A sentence that says what was loaded and what starts fresh.
 
     Raises:
-        TrainingError: The file is missing or damaged, or fits nowhere but in the classifier's last layer.
+        TrainingError: The file is missing or damaged, or fits nowhere but in the classifier's last
+            layer.
     """
     file = weights_file(place)
     given = load_tensors(file)
@@ -55,8 +56,9 @@ def load_initial(model: nn.Module, place: str | Path) -> str:
     missing = [name for name in body if name in fresh]
     if missing:
         raise TrainingError(
-            f"{file}: does not fit this architecture: {len(missing)} of {len(body)} tensors of the body are "
-            f"absent or of another shape, {missing[0]!r} first; set model.arch to what the weights are of"
+            f"{file}: does not fit this architecture: {len(missing)} of {len(body)} tensors of the "
+            f"body are absent or of another shape, {missing[0]!r} first; set model.arch to what "
+            "the weights are of"
         )
     model.load_state_dict(fitting, strict=False)
     if not fresh:

@@ -11,9 +11,10 @@ __all__ = ["Interrupt"]
 
 
 class Interrupt:
-    """Inside the block, the first Ctrl-C or SIGTERM only sets :attr:`signal`; the second Ctrl-C acts as always.
+    """A block in which the first Ctrl-C or SIGTERM only sets :attr:`signal`.
 
-    Outside the main thread, where Python takes no signals, it does nothing.
+    The second Ctrl-C acts as always. Outside the main thread, where Python takes no signals, the
+    block does nothing.
     """
 
     def __init__(self) -> None:

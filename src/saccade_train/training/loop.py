@@ -1,8 +1,8 @@
 """The training loop of classifiers, on Lightning Fabric.
 
-Read :func:`train` first: it sets up; :class:`_Training` steps. One optimiser step is a function of the weights, the
-recipe and the step's number; nothing else is carried from step to step. So a checkpoint at any step, and a
-resume from it, give the numbers of a run that was never stopped.
+Read :func:`train` first: it sets up; :class:`_Training` steps. One optimiser step is a function of
+the weights, the recipe and the step's number; nothing else is carried from step to step. So a
+checkpoint at any step, and a resume from it, give the numbers of a run that was never stopped.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ def train(
     Args:
         recipe: What to do; see :func:`saccade_train.recipes.load_recipe`.
         data: Folder, list file or .zip pack of pictures; several are joined.
-        out: The run folder. If it holds a checkpoint of the same recipe and pictures, the training goes on there.
+        out: The run folder. If it holds a checkpoint of the same recipe and pictures, the training
+            goes on there.
         val: Pictures to evaluate with; without them the val splits of ``data``, or a holdout.
         restart: Throw away what the run folder holds.
         quiet: Say nothing on the terminal.
@@ -103,7 +104,8 @@ def train(
         A summary; also written to ``summary.json`` when the training is finished.
 
     Raises:
-        TrainingError: The run folder belongs to another training, or the loss is no longer a number.
+        TrainingError: The run folder belongs to another training, or the loss is no longer a
+            number.
         DatasetError: The pictures don't fit together.
 
     Example:
@@ -116,8 +118,8 @@ def train(
     lead = fabric.is_global_zero
     if recipe.batch_size % (recipe.accumulate * fabric.world_size):
         raise OptionError(
-            f"batch_size={recipe.batch_size} cannot be split evenly over {fabric.world_size} processes "
-            f"x accumulate={recipe.accumulate}"
+            f"batch_size={recipe.batch_size} cannot be split evenly over {fabric.world_size} "
+            f"processes x accumulate={recipe.accumulate}"
         )
     with torch.device("meta"):
         # A wrong name or option must be said before the pictures are read.
@@ -237,7 +239,7 @@ class _Training:
         )
 
     def _step(self, batches: Iterator[Batch], interrupt: Interrupt) -> tuple[int | None, bool]:
-        """One optimiser step; returns the signal that came, if one did, and whether it is time to save."""
+        """One optimiser step; says which signal came, if any, and whether it is time to save."""
         began = time.perf_counter()
         recipe, progress = self.recipe, self.progress
         rate = learning_rate(
@@ -333,9 +335,10 @@ class _Training:
         file = self.out / "nan_batch.txt"
         write_text(file, "".join(f"{name}\n" for name in names))
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        rate = self.optimiser.param_groups[0]["lr"]
         raise TrainingError(
-            f"{what} at step {self.progress.step + 1} (lr {self.optimiser.param_groups[0]['lr']:.4g}); "
-            f"its pictures: {shown}, all listed in {file}; try a lower optimiser.lr, clip_grad=1 or a longer warm-up"
+            f"{what} at step {self.progress.step + 1} (lr {rate:.4g}); its pictures: {shown}, all "
+            f"listed in {file}; try a lower optimiser.lr, clip_grad=1 or a longer warm-up"
         )
 
     def _evaluation_due(self) -> bool:

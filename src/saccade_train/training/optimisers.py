@@ -16,9 +16,9 @@ _NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
 def decay_groups(model: nn.Module, options: OptimiserOptions) -> list[dict[str, Any]]:
     """Split the parameters into those that decay and those that don't.
 
-    Normalisation layers and biases are governed by ``decay_norm`` and ``decay_bias``. Without ``decay_norm``
-    the model's own attribute of that name decides: PP-LCNet spares its norms but not its biases,
-    ResNet-vd spares nothing.
+    Normalisation layers and biases are governed by ``decay_norm`` and ``decay_bias``. Without
+    ``decay_norm`` the model's own attribute of that name decides: PP-LCNet spares its norms but not
+    its biases, ResNet-vd spares nothing.
 
     Returns:
         One or two parameter groups; frozen parameters are in none.

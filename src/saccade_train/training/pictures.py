@@ -1,4 +1,4 @@
-"""Decoded pictures in memory, within a limit; and finding the broken ones before they can do harm."""
+"""Decoded pictures in memory, within a limit; and broken ones found before they can do harm."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from saccade.datasets.classification import ClassificationSet
 from saccade.errors import DatasetError, ImageError, Problem
 from saccade_train._types import Image
 
-
 __all__ = ["Pictures", "load_pictures"]
 
 Shape = Callable[[Image], Image]
@@ -21,8 +20,8 @@ Shape = Callable[[Image], Image]
 class Pictures:
     """The pictures of a dataset after one fixed step (shrinking or preparing), by number.
 
-    What fits into the limit is kept as uint8; the rest is decoded again each time. Both ways give the same
-    pixels. Safe to read from several threads.
+    What fits into the limit is kept as uint8; the rest is decoded again each time. Both ways give
+    the same pixels. Safe to read from several threads.
     """
 
     def __init__(self, items: ClassificationSet, shape: Shape) -> None:
@@ -35,7 +34,15 @@ class Pictures:
 
     def __getitem__(self, number: int) -> Image:
         kept = self._kept[number]
-        return kept if kept is not None else self.decode(number)
+        if kept is not None:
+            return kept
+        try:
+            return self.decode(number)
+        except ImageError as error:
+            raise DatasetError(
+                f"{error}; data.verify=true finds broken pictures before the first step and "
+                "leaves them out"
+            ) from error
 
     def decode(self, number: int) -> Image:
         """Read a picture from its place; raises ImageError if it is broken."""

@@ -36,7 +36,7 @@ def duration(seconds: float) -> str:
 
 
 def trim_log(path: Path, step: int) -> None:
-    """Drop the lines of a log that are newer than a step, and a torn last one: they will be written again."""
+    """Drop the lines of a log that are newer than a step, and a torn last one."""
     if not path.is_file():
         return
     kept: list[str] = []
@@ -156,7 +156,7 @@ class Report:
 
     @contextmanager
     def counting(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
-        """Progress of a long work that is not training: gives a function to tell how much is done."""
+        """Progress of a long work other than training: gives a function to tell it how far."""
         if self._quiet or not sys.stderr.isatty():
             yield lambda count: None
             return

@@ -2,10 +2,13 @@
 
 ::
 
-    RUN/recipe.yaml   the recipe in full      RUN/log.jsonl, tb/   what happened
-    RUN/classes.txt   one class a line        RUN/last/            the newest checkpoint
-    RUN/skipped.txt   pictures left out       RUN/best/            the best weights by evaluation top-1
-    RUN/summary.json  scores, at the end
+    RUN/recipe.yaml    the recipe in full
+    RUN/classes.txt    one class a line
+    RUN/skipped.txt    pictures left out, and why
+    RUN/log.jsonl      what happened; tb/ has the same for TensorBoard
+    RUN/last/          the newest checkpoint
+    RUN/best/          the weights with the best top-1 at evaluation
+    RUN/summary.json   scores, time and size, at the end
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ _FREE_DATA_KEYS = ("verify", "cache_mb", "workers")
 
 @dataclass
 class Progress:
-    """How far a training has come: all of its state that is neither a tensor nor given by the recipe."""
+    """How far a training has come: its state beside tensors and the recipe."""
 
     step: int = 0
     """Optimiser steps done."""

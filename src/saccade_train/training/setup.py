@@ -68,7 +68,7 @@ def make_fabric(recipe: ClassifyRecipe, device: str = "auto") -> Fabric:
 
 
 def train_size_prepare(recipe: ClassifyRecipe) -> Prepare:
-    """The recipe's evaluation at the size of the training pictures: the same part of the picture, scaled."""
+    """The recipe's evaluation at the training size: the same part of the picture, scaled."""
     options, size = recipe.data.eval, recipe.data.train_size
     short = max(size, round(options.short * size / min(options.height, options.width)))
     return options.model_copy(update={"height": size, "width": size, "short": short}).prepare()
@@ -128,7 +128,8 @@ def load_data(
     if len(problems) > 5:
         report.say(f"left out: {len(problems) - 5} more, see skipped.txt")
     report.say(
-        f"{len(train)} training and {len(evaluated[''])} evaluation pictures of {len(train.items.classes)} classes"
+        f"{len(train)} training and {len(evaluated[''])} evaluation pictures of "
+        f"{len(train.items.classes)} classes"
     )
     return LoadedData(
         train.items.classes,

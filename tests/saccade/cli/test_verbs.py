@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import struct
 import subprocess
 import sys
+import zlib
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -18,39 +24,74 @@ from saccade.modelfile import read_card, write_card
 from toymodel import toy_card, toy_graph, write_toy_classifier
 
 
-def saccade(*arguments: object, where: Path) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own; no user may ever see a traceback."""
+class Answer(NamedTuple):
+    """What a call of the command gave."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("template")
+    write_toy_classifier(folder / "toy.onnx")
+    (folder / "photos").mkdir()
+    for name, colour in (("a[red]", (220, 10, 10)), ("b", (10, 10, 220))):
+        Image.new("RGB", (60, 50), colour).save(folder / "photos" / f"{name}.png")
+    Image.new("RGB", (1, 1), (10, 220, 10)).save(folder / "dot.png")
+    (folder / "empty.jpg").touch()
+    (folder / "text.jpg").write_text("this is no picture")
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(folder / "cut.jpg")
+    (folder / "cut.jpg").write_bytes((folder / "cut.jpg").read_bytes()[:3000])
+    # A PNG that says it is 30000 x 30000: that is all a reader may look at.
+    dot = bytearray((folder / "dot.png").read_bytes())
+    dot[16:24] = struct.pack(">II", 30_000, 30_000)
+    dot[29:33] = struct.pack(">I", zlib.crc32(dot[12:29]))
+    (folder / "giant.png").write_bytes(dot)
+    return folder
+
+
+@pytest.fixture
+def place(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory: a model, good pictures and bad ones."""
+    folder = tmp_path / "place"
+    shutil.copytree(template, folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("SACCADE_DEBUG", raising=False)
+    return folder
+
+
+Command = Callable[..., Answer]
+
+
+@pytest.fixture
+def saccade(capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command, called in this process."""
+
+    def call(*arguments: object) -> Answer:
+        capsys.readouterr()
+        status = main([str(argument) for argument in arguments])
+        return Answer(status, *capsys.readouterr())
+
+    return call
+
+
+def run(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own, where nothing is hidden; no traceback, ever."""
     done = subprocess.run(
         [sys.executable, "-m", "saccade.cli.app", *map(str, arguments)],
         capture_output=True,
         text=True,
-        cwd=where,
+        **options,
     )
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
     return done
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """A folder with a model, good pictures and bad ones."""
-    write_toy_classifier(tmp_path / "toy.onnx")
-    (tmp_path / "photos").mkdir()
-    for name, colour in (("a[red]", (220, 10, 10)), ("b", (10, 10, 220))):
-        Image.new("RGB", (60, 50), colour).save(tmp_path / "photos" / f"{name}.png")
-    Image.new("RGB", (1, 1), (10, 220, 10)).save(tmp_path / "dot.png")
-    (tmp_path / "empty.jpg").touch()
-    (tmp_path / "text.jpg").write_text("this is no picture")
-    photo = tmp_path / "whole.jpg"
-    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(photo)
-    (tmp_path / "cut.jpg").write_bytes(photo.read_bytes()[:3000])
-    bomb = Image.new("1", (30_000, 30_000))
-    bomb.save(tmp_path / "giant.png")
-    return tmp_path
-
-
-def test_classify_prints_a_table(place: Path) -> None:
-    done = saccade("classify", "photos", "--model", "toy.onnx", "--top", 2, where=place)
+def test_classify_prints_a_table(place: Path, saccade: Command) -> None:
+    done = saccade("classify", "photos", "--model", "toy.onnx", "--top", 2)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[0].split() == ["image", "class", "score"]
@@ -59,10 +100,10 @@ def test_classify_prints_a_table(place: Path) -> None:
     assert len(lines) == 5
 
 
-def test_classify_answers_the_good_and_names_the_bad(place: Path) -> None:
+def test_classify_answers_the_good_and_names_the_bad(place: Path, saccade: Command) -> None:
     bad = ["none.jpg", "empty.jpg", "text.jpg", "cut.jpg", "giant.png"]
     sources = [*bad[:2], "photos", *bad[2:], "dot.png"]
-    done = saccade("classify", *sources, "-m", "toy.onnx", "--json", "--batch", 2, where=place)
+    done = saccade("classify", *sources, "-m", "toy.onnx", "--json", "--batch", 2)
     assert done.returncode == 1
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(a["image"], a["classes"][0]["label"]) for a in answers] == [
@@ -78,19 +119,19 @@ def test_classify_answers_the_good_and_names_the_bad(place: Path) -> None:
         assert sum(name in line for line in complaints) == 1
 
 
-def test_classify_draws(place: Path) -> None:
-    done = saccade("classify", "dot.png", "photos", "-m", "toy.onnx", "--draw", "out", where=place)
+def test_classify_draws(place: Path, saccade: Command) -> None:
+    done = saccade("classify", "dot.png", "photos", "-m", "toy.onnx", "--draw", "out")
     assert done.returncode == 0
     assert sorted(p.name for p in (place / "out").iterdir()) == ["a[red].png", "b.png", "dot.png"]
-    done = saccade("classify", "photos/b.png", "-m", "toy.onnx", "--draw", "b.jpg", where=place)
+    done = saccade("classify", "photos/b.png", "-m", "toy.onnx", "--draw", "b.jpg")
     assert done.returncode == 0
     with Image.open(place / "b.jpg") as drawn:
         assert drawn.size == (60, 50)
 
 
-def test_drawing_never_overwrites_the_picture(place: Path) -> None:
+def test_drawing_never_overwrites_the_picture(place: Path, saccade: Command) -> None:
     before = (place / "photos/b.png").read_bytes()
-    done = saccade("classify", "photos", "-m", "toy.onnx", "--draw", "photos", where=place)
+    done = saccade("classify", "photos", "-m", "toy.onnx", "--draw", "photos")
     assert done.returncode == 1
     assert "would overwrite" in done.stderr
     assert (place / "photos/b.png").read_bytes() == before
@@ -117,9 +158,9 @@ def bad_models(place: Path) -> dict[str, str]:
     }
 
 
-def test_classify_with_bad_models(place: Path) -> None:
+def test_classify_with_bad_models(place: Path, saccade: Command) -> None:
     for model, message in bad_models(place).items():
-        done = saccade("classify", "dot.png", "--model", model, where=place)
+        done = saccade("classify", "dot.png", "--model", model)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith("saccade: ")
         assert message in done.stderr
@@ -136,34 +177,36 @@ def test_classify_with_bad_models(place: Path) -> None:
         (["--draw", "out.xyz"], ".xyz"),
     ],
 )
-def test_classify_with_bad_options(place: Path, option: list[str], message: str) -> None:
-    done = saccade("classify", "dot.png", "-m", "toy.onnx", *option, where=place)
+def test_classify_with_bad_options(
+    place: Path, saccade: Command, option: list[str], message: str
+) -> None:
+    done = saccade("classify", "dot.png", "-m", "toy.onnx", *option)
     assert done.returncode == 1
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_a_folder_without_pictures(place: Path) -> None:
+def test_a_folder_without_pictures(place: Path, saccade: Command) -> None:
     (place / "void").mkdir()
-    done = saccade("classify", "void", "dot.png", "-m", "toy.onnx", "--json", where=place)
+    done = saccade("classify", "void", "dot.png", "-m", "toy.onnx", "--json")
     assert done.returncode == 1
     assert "void" in done.stderr
     assert len(done.stdout.splitlines()) == 1
 
 
-def test_verify(place: Path) -> None:
-    done = saccade("verify", "toy.onnx", where=place)
+def test_verify(place: Path, saccade: Command) -> None:
+    done = saccade("verify", "toy.onnx")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("toy.onnx: verified on onnxruntime")
-    done = saccade("verify", "toy.onnx", "--json", where=place)
+    done = saccade("verify", "toy.onnx", "--json")
     assert json.loads(done.stdout)["passed"] is True
 
 
-def test_verify_goes_on_past_bad_files(place: Path) -> None:
+def test_verify_goes_on_past_bad_files(place: Path, saccade: Command) -> None:
     bad = bad_models(place)
     # A model of another task verifies like any other; this one's card has no self-test.
     bad["detector.onnx"] = "no self-test"
-    done = saccade("verify", *bad, "toy.onnx", where=place)
+    done = saccade("verify", *bad, "toy.onnx")
     assert done.returncode == 1
     assert done.stdout.startswith("toy.onnx: verified")
     for line, message in zip(done.stderr.splitlines(), bad.values(), strict=True):
@@ -171,31 +214,31 @@ def test_verify_goes_on_past_bad_files(place: Path) -> None:
         assert message in line
 
 
-def test_verify_sees_a_changed_graph(place: Path) -> None:
+def test_verify_sees_a_changed_graph(place: Path, saccade: Command) -> None:
     path = place / "toy.onnx"
     changed = path.read_bytes().replace(b"toy", b"tot", 1)
     path.write_bytes(changed)
-    done = saccade("verify", "toy.onnx", where=place)
+    done = saccade("verify", "toy.onnx")
     assert done.returncode == 1
     assert "the graph was changed after its card was written" in done.stderr
 
 
-def test_models_show(place: Path) -> None:
-    done = saccade("models", "show", "toy.onnx", where=place)
+def test_models_show(place: Path, saccade: Command) -> None:
+    done = saccade("models", "show", "toy.onnx")
     assert done.returncode == 0
     for words in ("classify", "3: red, green, blue", "Apache-2.0", "top1 1"):
         assert words in done.stdout
-    done = saccade("models", "show", "toy.onnx", "--json", where=place)
+    done = saccade("models", "show", "toy.onnx", "--json")
     plain = json.loads(done.stdout)
     assert plain.pop("name") == "toy"
     assert plain == json.loads(read_card(place / "toy.onnx").to_json())
 
 
-def test_models_show_of_bad_files(place: Path) -> None:
+def test_models_show_of_bad_files(place: Path, saccade: Command) -> None:
     bad = bad_models(place)
     del bad["detector.onnx"]
     for model, message in bad.items():
-        done = saccade("models", "show", model, where=place)
+        done = saccade("models", "show", model)
         assert (done.returncode, done.stdout) == (1, "")
         assert message in done.stderr
         assert done.stderr.count("\n") == 1
@@ -226,12 +269,11 @@ def test_an_empty_zoo(
     assert "ships no model to classify" in capsys.readouterr().err
 
 
-def test_bench(place: Path) -> None:
+def test_bench(place: Path, saccade: Command) -> None:
     write_toy_classifier(place / "other.onnx", dim=64)
     done = saccade(
         *("bench", "toy.onnx", "--against", "other.onnx", "--batch", "1,4", "--threads", "1"),
         *("--runs", "4", "--json"),
-        where=place,
     )
     assert (done.returncode, done.stderr) == (0, "")
     rows = [json.loads(line) for line in done.stdout.splitlines()]
@@ -249,17 +291,17 @@ def test_bench(place: Path) -> None:
     assert rows[1]["times_as_fast"] == 1
 
 
-def test_bench_prints_a_table(place: Path) -> None:
-    done = saccade("bench", "toy.onnx", "--runs", "3", "--threads", "1", where=place)
+def test_bench_prints_a_table(place: Path, saccade: Command) -> None:
+    done = saccade("bench", "toy.onnx", "--runs", "3", "--threads", "1")
     assert done.returncode == 0
     assert "images/s" in done.stdout.splitlines()[0]
     assert done.stdout.splitlines()[-1] == "compared with toy.onnx (onnxruntime)"
 
 
 @pytest.mark.skipif(find_spec("openvino") is None, reason="the extra 'openvino' is not installed")
-def test_bench_compares_runtimes(place: Path) -> None:
+def test_bench_compares_runtimes(place: Path, saccade: Command) -> None:
     arguments = ["--runtime", "onnxruntime, openvino", "--runs", "2", "--threads", "1", "--json"]
-    done = saccade("bench", "toy.onnx", *arguments, where=place)
+    done = saccade("bench", "toy.onnx", *arguments)
     assert [json.loads(line)["runtime"] for line in done.stdout.splitlines()] == [
         "onnxruntime",
         "openvino",
@@ -277,10 +319,61 @@ def test_bench_compares_runtimes(place: Path) -> None:
         (["toy.onnx", "--against", "eager:no_such_run"], "no_such_run"),
     ],
 )
-def test_bench_with_bad_arguments(place: Path, arguments: list[str], message: str) -> None:
+def test_bench_with_bad_arguments(
+    place: Path, saccade: Command, arguments: list[str], message: str
+) -> None:
     if any(argument.startswith("eager:") for argument in arguments):
         pytest.importorskip("torch")
-    done = saccade("bench", *arguments, where=place)
+    done = saccade("bench", *arguments)
     assert (done.returncode, done.stdout) == (1, "")
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_in_processes_of_their_own(place: Path) -> None:
+    bad = ["none.jpg", "empty.jpg", "text.jpg", "cut.jpg", "giant.png"]
+    done = run("classify", *bad, "dot.png", "-m", "toy.onnx", "--json")
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == 1
+    assert len(done.stderr.splitlines()) == len(bad)
+    done = run("verify", *bad_models(place), "toy.onnx")
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == 1
+    assert len(done.stderr.splitlines()) == len(bad_models(place))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("classify", "dot.png", "-m", "cut.onnx"),
+        ("models", "show", "page.onnx"),
+        ("bench", "foreign.onnx"),
+    ],
+)
+def test_bad_models_in_processes_of_their_own(place: Path, arguments: tuple[str, ...]) -> None:
+    bad_models(place)
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_graph_damaged_inside_is_one_line(place: Path) -> None:
+    whole = bytearray((place / "toy.onnx").read_bytes())
+    at = whole.index(b"first_conv")
+    whole[at - 60 : at] = b"\xff" * 60
+    (place / "toy.onnx").write_bytes(whole)
+    for runtime in ("onnxruntime", "openvino"):
+        if find_spec(runtime) is not None:
+            done = run("classify", "dot.png", "-m", "toy.onnx", "--runtime", runtime)
+            assert (done.returncode, done.stdout) == (1, "")
+            assert done.stderr.startswith("saccade: toy.onnx: ")
+            assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems forbid such names")
+def test_a_name_that_is_no_text(place: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    shutil.copy("dot.png", name)
+    done = run("classify", "-m", "toy.onnx", "--json", name)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["classes"][0]["label"] == "green"

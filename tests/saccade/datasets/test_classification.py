@@ -294,13 +294,13 @@ def samples(*counts):
 
 def test_holdout_takes_a_part_of_every_class():
     whole = samples(40, 10, 3, 1, 0)
-    rest, held = split_holdout(whole, 0.2, seed=3)
-    assert held.counts().tolist() == [8, 2, 1, 0, 0]
-    assert rest.counts().tolist() == [32, 8, 2, 1, 0]
+    rest, held = split_holdout(whole, 0.1, seed=3)
+    assert held.counts().tolist() == [4, 1, 1, 0, 0]
+    assert rest.counts().tolist() == [36, 9, 2, 1, 0]
     assert set(rest.samples) | set(held.samples) == set(whole.samples)
     assert rest.classes == held.classes == whole.classes
-    assert split_holdout(whole, 0.2, seed=3) == (rest, held)
-    assert split_holdout(whole, 0.2, seed=4) != (rest, held)
+    assert split_holdout(whole, 0.1, seed=3) == (rest, held)
+    assert split_holdout(whole, 0.1, seed=4) != (rest, held)
     assert split_holdout(samples(2), 0.99)[0].counts().tolist() == [1]
 
 
@@ -343,14 +343,19 @@ def test_parent_and_forked_children_read_one_archive_at_once(tmp_path):
     dataset.read(0)  # the parent's handle is open before the fork
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
-    children = [context.Process(target=_read_all, args=(dataset, queue)) for _ in range(3)]
+    children = [
+        context.Process(target=_read_all, args=(dataset, queue), daemon=True) for _ in range(3)
+    ]
     with stores._lock:  # a lock held at the moment of the fork must not stop the children
         for child in children:
             child.start()
-    mine = [int(dataset.read(i)[0, 0, 0]) for i in range(len(dataset)) for _ in range(20)]
-    found = [queue.get(timeout=30) for _ in children]
-    for child in children:
-        child.join(10)
+    try:
+        mine = [int(dataset.read(i)[0, 0, 0]) for i in range(len(dataset)) for _ in range(20)]
+        found = [queue.get(timeout=30) for _ in children]
+    finally:
+        for child in children:
+            child.terminate()
+            child.join(10)
     assert mine == expected and found == [expected] * 3
 
 

@@ -151,7 +151,7 @@ def test_models_that_cannot_classify(tmp_path: Path) -> None:
     path = tmp_path / "detector.onnx"
     path.write_bytes(toy_graph().SerializeToString())
     write_card(path, path, toy_card(task="detect", outputs=("boxes",)))
-    with pytest.raises(ModelFileError, match="a model to detect .* 'probabilities' is needed"):
+    with pytest.raises(ModelFileError, match=r"a model to detect .* 'probabilities' is needed"):
         saccade.Classifier(path)
     write_card(path, path, toy_card(input_name="pixels"))
     with pytest.raises(ModelFileError, match="the card does not fit the graph"):

@@ -86,7 +86,9 @@ def test_rotation_and_shifts() -> None:
     assert np.array_equal(shifted[:-3], image[3:])
     sheared = ops.affine(image, shear_x=0.2)
     assert np.array_equal(sheared[10], image[10]), "the middle row stays"
-    assert np.array_equal(sheared[15, 1:], image[15, :-1]), "0.2 x 5 rows below it: one to the right"
+    assert np.array_equal(sheared[15, 1:], image[15, :-1]), (
+        "0.2 x 5 rows below it: one to the right"
+    )
     assert np.array_equal(sheared[5, :-1], image[5, 1:])
     sheared = ops.affine(image, shear_y=0.2)
     assert np.array_equal(sheared[1:, 15], image[:-1, 15])

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from drawn_weights import draw_weights
 
+from drawn_weights import draw_weights
 from saccade.errors import OptionError
 from saccade_train.backbones.base import Backbone, check_strides
 from saccade_train.backbones.lcnet import LCNet

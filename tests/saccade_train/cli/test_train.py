@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +19,7 @@ from typer.testing import CliRunner
 
 from saccade.errors import DatasetError, OptionError, SaccadeError
 from saccade_train.cli.train import train
+from saccade_train.training.report import Report
 
 QUICK = [
     "model.arch=lcnet_x0_25",
@@ -99,9 +104,24 @@ def test_one_line_errors_leave_nothing_behind(
     _, _, error = run(*words, *place, "--out", out)
     assert isinstance(error, kind)
     assert not out.exists()
-    import re
-
     assert re.search(said, str(error)), str(error)
+
+
+def test_ctrl_c_says_how_to_go_on(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["classify_small", "--data", str(data), "--out", str(tmp_path / "run"), *QUICK, "-q"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Report, "tick", lambda self, step: signal.raise_signal(signal.SIGINT))
+        patch.setattr(sys, "argv", ["saccade", "train", *words, "--restart"])
+        code, output, error = run(*words, "epochs=3", "--restart")
+    assert error is None
+    assert code == 130
+    again = output.partition("stopped and saved at step 2; to go on: saccade train ")[2].split()
+    assert again == shlex.join(words).split()
+    code, _, error = run(*words, "epochs=3")
+    assert (code, error) == (0, None)
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["steps"] == 6
 
 
 def test_class_in_val_that_train_lacks(tmp_path: Path, data: Path) -> None:

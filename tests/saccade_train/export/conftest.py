@@ -26,7 +26,6 @@ NETWORKS: dict[str, tuple[str, int, int, dict[str, Any]]] = {
     "lcnet": ("lcnet_x1_0", 224, 224, {}),
     "lcnet_paddle": ("lcnet_x0_25", 65, 49, {"paddle_compat": True}),
     "mobilenet_small": ("mobilenet_v3_small_x0_35", 47, 64, {}),
-    "mobilenet_large": ("mobilenet_v3_large_x0_35", 64, 33, {}),
     "resnet": ("resnet18", 33, 65, {"width": 0.25}),
     "resnet_vd": ("resnet18_vd", 65, 47, {"width": 0.25}),
     "hs_resnet": ("hs_resnet26", 49, 64, {"width": 0.25, "hs_splits": 4}),
@@ -59,7 +58,8 @@ def lively(architecture: str, classes: int, **options: Any) -> Classifier:
             nn.init.uniform_(module.running_var, 0.5, 1.5)
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.normal_(module.bias, 0, 0.1)
-    nn.init.normal_(model.head.fc.bias)
+        elif isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
+            nn.init.normal_(module.bias, 0, 0.1)
     return model.eval()
 
 

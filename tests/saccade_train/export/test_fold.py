@@ -92,7 +92,13 @@ def test_the_dropout_factor_moves_into_the_linear_layer() -> None:
 @pytest.mark.parametrize("layout", ["packed", "planar"])
 @pytest.mark.parametrize(
     ("kernel", "stride", "padding", "bias"),
-    [(3, 2, 1, True), (7, 2, 3, False), (3, 1, 1, True), (3, (2, 1), (0, 1), True), (1, 1, 0, True)],
+    [
+        (3, 2, 1, True),
+        (7, 2, 3, False),
+        (3, 1, 1, True),
+        (3, (2, 1), (0, 1), True),
+        (1, 1, 0, True),
+    ],
 )
 @pytest.mark.parametrize("size", [(12, 16), (13, 7)])
 def test_pixels_are_convolved_as_normalised_planes_are(

@@ -6,18 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
 from saccade_train.backbones.lcnet import LCNet
 from saccade_train.backbones.mobilenet_v3 import MobileNetV3
 from saccade_train.layers.macs import count_macs, count_parameters, count_state
 from saccade_train.models.classifier import Classifier, build_classifier
 
-
-@pytest.fixture(autouse=True)
-def _without_batch_norm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shapes and multiply-adds don't need it, and it is slow on the meta device."""
-    monkeypatch.setattr(nn.BatchNorm2d, "forward", lambda _self, x: x)
+pytestmark = pytest.mark.usefixtures("shapes_only")
 
 
 def meta(name: str, **options: Any) -> Classifier:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from drawn_weights import draw_weights, drawn_input
 from torch import Tensor
 
+from drawn_weights import draw_weights, drawn_input
 from saccade_train.models.classifier import Classifier, build_classifier
 
 torch.set_num_threads(1)

@@ -64,7 +64,10 @@ def test_overrides_are_yaml_scalars() -> None:
         ("optimiser.lrr=1", r"unknown key 'optimiser\.lrr'; did you mean 'optimiser\.lr'\?"),
         ("optimizer.lr=1", r"unknown key 'optimizer'; did you mean 'optimiser'\?"),
         ("lr=1", r"unknown key 'lr'; did you mean 'optimiser\.lr'\?"),
-        ("data.eval.hight=1", r"unknown key 'data\.eval\.hight'; did you mean 'data\.eval\.height'"),
+        (
+            "data.eval.hight=1",
+            r"unknown key 'data\.eval\.hight'; did you mean 'data\.eval\.height'",
+        ),
         ("optimiser.velocity=1", r"unknown key 'optimiser\.velocity'; known: betas, decay_bias"),
         ("epochs=0", r"epochs: .*greater than or equal to 1 \(got 0\)"),
         ("epochs=many", r"epochs: .*\(got 'many'\)"),

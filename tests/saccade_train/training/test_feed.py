@@ -56,7 +56,11 @@ def test_union_of_the_shards_is_the_epoch(processes: int, pieces: int) -> None:
 
 def test_pixels_do_not_depend_on_sharing_or_threads() -> None:
     alone = run(Plan(23, 6), workers=0)
-    pixels = {n: image for batch in alone for n, image in zip(batch.numbers, batch.images, strict=True)}
+    pixels = {
+        int(n): image
+        for batch in alone
+        for n, image in zip(batch.numbers, batch.images, strict=True)
+    }
     for workers in (0, 1, 3):
         for process in (0, 1):
             for batch in run(Plan(23, 6, 3, 2), process=process, workers=workers):
@@ -75,8 +79,8 @@ def test_start_in_the_middle_gives_the_rest() -> None:
 
 def test_augmentation_changes_with_the_epoch() -> None:
     first, second = run(Plan(23, 23)), run(Plan(23, 23), epoch=1)
-    one = {n: i for n, i in zip(first[0].numbers, first[0].images, strict=True)}
-    other = {n: i for n, i in zip(second[0].numbers, second[0].images, strict=True)}
+    one = dict(zip(first[0].numbers, first[0].images, strict=True))
+    other = dict(zip(second[0].numbers, second[0].images, strict=True))
     assert all(not np.array_equal(one[number], other[number]) for number in range(23))
 
 

@@ -128,7 +128,9 @@ def test_killed_and_resumed_gives_the_same_numbers(
     summary = train(recipe, pictures, out, quiet=True)
     assert summary.finished
     for name in ("model", "ema", "optimiser"):
-        same_tensors(out / "last" / f"{name}.safetensors", reference / "last" / f"{name}.safetensors")
+        same_tensors(
+            out / "last" / f"{name}.safetensors", reference / "last" / f"{name}.safetensors"
+        )
     same_tensors(out / "best" / "model.safetensors", reference / "best" / "model.safetensors")
     assert log_of(out) == log_of(reference)
 
@@ -164,9 +166,7 @@ def test_signal_saves_and_resumes_in_the_middle_of_an_epoch(
     assert log_of(tmp_path / "run") == log_of(reference)
 
 
-def test_finished_run_is_left_alone(
-    pictures: Path, whole: tuple[ClassifyRecipe, Path]
-) -> None:
+def test_finished_run_is_left_alone(pictures: Path, whole: tuple[ClassifyRecipe, Path]) -> None:
     recipe, out = whole
     before = (out / "last" / "model.safetensors").stat().st_mtime_ns
     summary = train(recipe, pictures, out, quiet=True)
@@ -234,7 +234,9 @@ def test_gradient_that_is_not_a_number_stops_before_the_weights_move(
         train(tiny, pictures, tmp_path / "run", quiet=True, tensorboard=False)
 
 
-def test_broken_pictures_are_left_out_and_listed(tmp_path: Path, tiny: ClassifyRecipe, pictures: Path) -> None:
+def test_broken_pictures_are_left_out_and_listed(
+    tmp_path: Path, tiny: ClassifyRecipe, pictures: Path
+) -> None:
     import shutil
 
     data = tmp_path / "data"
@@ -317,16 +319,12 @@ def test_init_renews_the_head_when_classes_differ(
     summary = train(recipe, data, tmp_path / "run", quiet=True, tensorboard=False)
     assert summary.finished
     with pytest.raises(TrainingError, match=r"does not fit this architecture.*model\.arch"):
-        train(
-            changed(recipe, model={"arch": "lcnet_x0_5"}), data, tmp_path / "x", quiet=True
-        )
+        train(changed(recipe, model={"arch": "lcnet_x0_5"}), data, tmp_path / "x", quiet=True)
 
 
 def test_wrong_architecture_is_said_first(tmp_path: Path, tiny: ClassifyRecipe) -> None:
     with pytest.raises(OptionError, match="lcnet_x0_25"):
-        train(
-            changed(tiny, model={"arch": "lcnet_x0_26"}), tmp_path / "none", tmp_path / "run"
-        )
+        train(changed(tiny, model={"arch": "lcnet_x0_26"}), tmp_path / "none", tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -343,9 +341,7 @@ torch.distributed.destroy_process_group()
 """
 
 
-def test_torchrun_with_two_processes(
-    tmp_path: Path, pictures: Path, tiny: ClassifyRecipe
-) -> None:
+def test_torchrun_with_two_processes(tmp_path: Path, pictures: Path, tiny: ClassifyRecipe) -> None:
     (tmp_path / "worker.py").write_text(_WORKER)
     recipe = changed(tiny, ema={}, epochs=2)
     (tmp_path / "recipe.yaml").write_text(dump_recipe(recipe))
@@ -380,9 +376,7 @@ def test_torchrun_with_two_processes(
         trained.model,
         lambda i: prepare(val.read(i)),
         val.labels,
-        normaliser(
-            recipe.data.mean, recipe.data.std, torch.device("cpu"), channels_last=True
-        ),
+        normaliser(recipe.data.mean, recipe.data.std, torch.device("cpu"), channels_last=True),
     )
     assert scores["top1"] == told[0]["top1"]
     assert scores["loss"] == pytest.approx(told[0]["loss"], rel=1e-4)

@@ -74,7 +74,9 @@ def test_optimiser_state_goes_through_a_file(name: str, tmp_path: Path) -> None:
     optimiser = build_optimiser(net, options)
     step(net, optimiser)
     write_folder(
-        tmp_path / "last", {"model": net.state_dict(), "optimiser": optimiser_tensors(optimiser)}, {}
+        tmp_path / "last",
+        {"model": net.state_dict(), "optimiser": optimiser_tensors(optimiser)},
+        {},
     )
     other = small_net().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     other.load_state_dict(load_tensors(tmp_path / "last" / "model.safetensors"))

@@ -1,0 +1,56 @@
+"""Files as Paddle writes them, for tests of the readers."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from saccade_train.paddle.names import paddle_names
+
+
+def paddle_tensors(model: nn.Module, prefix: str = "") -> dict[str, np.ndarray]:
+    """The weights of one of our models as Paddle holds them: linear matrices as (in, out)."""
+    linear = {f"{n}.weight" for n, m in model.named_modules() if isinstance(m, nn.Linear)}
+    state: Mapping[str, torch.Tensor] = model.state_dict()
+    tensors = {}
+    for ours, theirs in paddle_names(model).items():
+        value = state[ours].numpy()
+        tensors[prefix + theirs] = np.ascontiguousarray(value.T if ours in linear else value)
+    return tensors
+
+
+def write_pdparams(
+    path: Path, tensors: Mapping[str, np.ndarray], protocol: int = 4, split: int | None = None
+) -> Path:
+    """Pickle tensors as ``paddle.save`` does.
+
+    Args:
+        path: the file.
+        tensors: name -> array.
+        protocol: 2, 3 or 4.
+        split: cut arrays of more elements than this (Paddle: 2^30 - 1 bytes, protocols 2 and 3).
+    """
+    content: dict[str, object] = dict(tensors)
+    big: dict[str, object] = {}
+    for name, value in tensors.items():
+        if split is not None and value.size > split:
+            flat = value.reshape(-1)
+            parts = {
+                f"{name}@@.{i}": flat[at : at + split]
+                for i, at in enumerate(range(0, flat.size, split))
+            }
+            big[name] = {"OriginShape": value.shape, "slices": list(parts)}
+            del content[name]
+            content.update(parts)
+    if big:
+        content["UnpackBigParamInfor@@"] = big
+    content["StructuredToParameterName@@"] = {
+        name: f"linear_{i}.w_0" for i, name in enumerate(tensors)
+    }
+    path.write_bytes(pickle.dumps(content, protocol=protocol))
+    return path
