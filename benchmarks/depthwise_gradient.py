@@ -1,9 +1,10 @@
-"""The weight gradient of depthwise convolutions: PyTorch's against ours, and what a training step gains.
+"""The weight gradient of depthwise convolutions: PyTorch's against ours, and what a step gains.
 
     python benchmarks/depthwise_gradient.py [--threads 1]
 
-Prints milliseconds (best of several) of the forward pass and of both weight gradients on the maps that PP-LCNet
-meets, then pictures a second of whole training steps with either, alternating in one run.
+Prints milliseconds (best of several) of the forward pass and of both weight gradients on the maps
+that PP-LCNet meets, then pictures a second of whole training steps with either, alternating in one
+run.
 """
 
 from __future__ import annotations
@@ -46,11 +47,12 @@ def compare_maps() -> None:
     """Print one line a map."""
     print(f"{'batch, C, H, W, k':>24} {'forward':>9} {'PyTorch':>9} {'ours':>9}  (ms)")
     for batch, channels, height, width, kernel in MAPS:
-        x = torch.randn(batch, channels, height, width).contiguous(memory_format=torch.channels_last)
+        x = torch.randn(batch, channels, height, width)
+        x = x.contiguous(memory_format=torch.channels_last)
         weight, padding = torch.randn(channels, 1, kernel, kernel), kernel // 2
         grad = torch.randn_like(x)
 
-        def theirs(x=x, weight=weight, grad=grad, padding=padding) -> object:  # noqa: ANN001
+        def theirs(x=x, weight=weight, grad=grad, padding=padding) -> object:
             return torch.ops.aten.convolution_backward(
                 grad, x, weight, None, [1, 1], [padding] * 2, [1, 1], False, [0, 0], len(weight),
                 [False, True, False],
@@ -83,13 +85,16 @@ def compare_steps(size: int, batch: int, rounds: int = 6) -> None:
     depthwise_conv.DepthwiseConv2d.forward = ours
     rates = {name: 1e3 * batch / sorted(times)[len(times) // 2] for name, times in found.items()}
     print(
-        f"training step, LCNet x0.5, {batch} pictures of {size}x{size}: PyTorch {rates['PyTorch']:.0f}/s, "
-        f"ours {rates['ours']:.0f}/s, ratio {rates['ours'] / rates['PyTorch']:.2f}"
+        f"training step, LCNet x0.5, {batch} pictures of {size}x{size}: "
+        f"PyTorch {rates['PyTorch']:.0f}/s, ours {rates['ours']:.0f}/s, "
+        f"ratio {rates['ours'] / rates['PyTorch']:.2f}"
     )
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--threads", type=int, default=1)
     torch.set_num_threads(parser.parse_args().threads)
     compare_maps()

@@ -1,11 +1,12 @@
-"""The claims of PP-LCNet and HS-ResNet at a size that a laptop can train: the table of docs/results.md.
+"""The claims of PP-LCNet and HS-ResNet at a size that a laptop can train: docs/results.md.
 
-    python benchmarks/reproduction.py --packs FOLDER --runs runs/reproduction [--jobs 2] [--only flowers]
+    python benchmarks/reproduction.py --packs FOLDER --runs runs/reproduction [--jobs 2]
 
-trains every row of :data:`ROWS` on three packs with several seeds, one thread a training and ``--jobs``
-trainings side by side, and prints a Markdown table: top-1 on ``val`` as mean ± half the spread between the
-seeds, parameters, and the command of each row. A finished training is not repeated (its ``summary.json`` is
-read), an interrupted one goes on. Latency is of the exported graph, batch 1, one thread, all rows interleaved.
+trains every row of :data:`ROWS` on three packs with several seeds, one thread a training and
+``--jobs`` trainings side by side, and prints a Markdown table: top-1 on ``val`` after the last epoch
+as mean and half the spread between the seeds, parameters, and the arguments of each row. A finished
+training is not repeated (its ``summary.json`` is read), an interrupted one goes on. Latency is of the
+exported graph, batch 1, one thread, all rows interleaved.
 """
 
 from __future__ import annotations
@@ -54,12 +55,12 @@ ROWS = (
     Row("MobileNetV3 of that latency", "mobilenet_v3_small_x0_35", "mobilenet_v3_small_x0_35"),
     Row("LCNet, wider", "lcnet_x0_75", "lcnet_x0_75"),
     Row("MobileNetV3 of that latency", "mobilenet_v3_small_x0_5", "mobilenet_v3_small_x0_5"),
-    Row("ResNet-vd", "resnet50_vd-0.25", "resnet50_vd", ("width=0.25",)),
+    Row("ResNet-vd", "resnet26_vd-0.25", "resnet26_vd", ("width=0.25",)),
     Row(
         "HS-ResNet of that size",
-        "hs_resnet50-0.25",
-        "hs_resnet50",
-        ("width=0.25", "hs_splits=5", "hs_width=4"),
+        "hs_resnet26-0.25",
+        "hs_resnet26",
+        ("width=0.25", "hs_splits=6", "hs_width=3"),
     ),
 )
 
@@ -91,7 +92,8 @@ def train(row: Row, pack: str, seed: int, packs: Path, runs: Path) -> None:
     with log.open("w") as stream:
         line = command(row, pack, seed, packs, runs)
         code = subprocess.run(line, stdout=stream, stderr=stream, env=environment).returncode
-    print(f"{pack} {row.name} seed {seed}: {'done' if code == 0 else f'FAILED, see {log}'}", flush=True)
+    outcome = "done" if code == 0 else f"FAILED, see {log}"
+    print(f"{pack} {row.name} seed {seed}: {outcome}", flush=True)
 
 
 def latencies(pack: str, runs: Path, rounds: int = 200) -> dict[str, float]:
@@ -156,12 +158,14 @@ def table(packs: Path, runs: Path, seeds: range, with_latency: bool) -> str:
 
 def main() -> None:
     """Train what is missing, then print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--packs", type=Path, required=True, help="folder of the .zip packs")
     parser.add_argument("--runs", type=Path, default=Path("runs/reproduction"))
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--jobs", type=int, default=2, help="trainings side by side, one thread each")
-    parser.add_argument("--only", choices=PACKS, action="append", help="just this pack (repeatable)")
+    parser.add_argument("--jobs", type=int, default=2, help="trainings at a time, one thread each")
+    parser.add_argument("--only", choices=PACKS, action="append", help="this pack (repeatable)")
     parser.add_argument("--table", action="store_true", help="train nothing, print what is there")
     parser.add_argument("--latency", action="store_true", help="measure latency for the table")
     arguments = parser.parse_args()

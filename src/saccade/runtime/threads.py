@@ -13,7 +13,12 @@ from pathlib import Path, PurePosixPath
 
 from saccade.errors import OptionError
 
-__all__ = ["MAX_THREADS", "available_threads", "cgroup_quota", "check_threads"]
+__all__ = [
+    "MAX_THREADS",
+    "available_threads",
+    "cgroup_quota",
+    "check_threads",
+]
 
 MAX_THREADS = 1024
 

@@ -153,7 +153,8 @@ def _grey(image: Image) -> Image:
 
 
 def _table(values: np.ndarray) -> Image:
-    return np.clip(values, 0, 255).astype(np.uint8)
+    table: Image = np.clip(values, 0, 255).astype(np.uint8)
+    return table
 
 
 def _per_channel(image: Image, tables: Image) -> Image:

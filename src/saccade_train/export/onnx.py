@@ -51,7 +51,14 @@ from saccade_train.export.tidy import tidy
 from saccade_train.models.classifier import Classifier
 from saccade_train.recipes import dump_recipe
 
-__all__ = ["ExportReport", "PixelClassifier", "export_graph", "export_model", "export_run"]
+__all__ = [
+    "ExportReport",
+    "PixelClassifier",
+    "export_graph",
+    "export_model",
+    "export_run",
+    "trace",
+]
 
 _OPSET = 18
 _OUTPUTS = ("probabilities", "embedding")
@@ -154,15 +161,34 @@ def export_graph(
     Raises:
         ModelError: torch cannot export it.
     """
-    layout: Layout = "planar" if dynamic_size else "packed"
-    wrapped = PixelClassifier(model, mean, std, height, width, layout).eval()
-    sides = {1: "height", 2: "width"} if dynamic_size else {}
-    shapes = {0: torch.export.Dim("batch"), **dict.fromkeys(sides, torch.export.Dim.AUTO)}
+    wrapped = PixelClassifier(
+        model, mean, std, height, width, "planar" if dynamic_size else "packed"
+    )
     example = torch.zeros(2, height, width, 3, dtype=torch.uint8)
+    sizes = {1: "height", 2: "width"} if dynamic_size else {}
+    return trace(wrapped, example, {0: "batch", **sizes}, name=model.architecture)
+
+
+def trace(
+    module: nn.Module, example: Tensor, dynamic: Mapping[int, str], *, name: str
+) -> onnx.ModelProto:
+    """Trace a module with a child ``net`` into a tidy graph, checked, without a card.
+
+    Args:
+        module: takes one tensor, ``image``, and returns ``probabilities`` and ``embedding``.
+        example: an input with at least two pictures.
+        dynamic: name of each axis of the input that may have any size, by number.
+        name: of the network, for messages.
+
+    Raises:
+        ModelError: torch cannot export it.
+    """
+    batch = torch.export.Dim("batch")
+    shapes = {axis: batch if axis == 0 else torch.export.Dim.AUTO for axis in dynamic}
     try:
         with _quiet():
             program = torch.onnx.export(
-                wrapped,
+                module.eval(),
                 (example,),
                 dynamo=True,
                 dynamic_shapes=(shapes,),
@@ -174,13 +200,11 @@ def export_graph(
             assert program is not None
             graph: onnx.ModelProto = program.model_proto
     except torch.onnx.errors.OnnxExporterError as error:
-        raise ModelError(
-            f"{model.architecture} cannot be exported: {_first_line(error)}"
-        ) from error
+        raise ModelError(f"{name} cannot be exported: {_first_line(error)}") from error
     tidy(graph, prefix="net.")
     dims = graph.graph.input[0].type.tensor_type.shape.dim
-    for axis, name in sides.items():
-        dims[axis].dim_param = name
+    for axis, label in dynamic.items():
+        dims[axis].dim_param = label
     onnx.checker.check_model(graph, full_check=True)
     return graph
 

@@ -1,10 +1,11 @@
 """A depthwise convolution whose weight gradient stays cheap on small maps.
 
-oneDNN, PyTorch's CPU backend, has a fast weight gradient for depthwise convolutions, but not where a side
-of the map is shorter than the kernel: there it takes 60 to 100 times the forward pass. The 5x5 kernels of
-PP-LCNet meet such maps wherever inputs are small (4x4 and 2x2 at 64 pixels) or flat (text lines, 32 pixels
-high). :func:`depthwise_weight_gradient` is the definition, written as one product and sum for each kernel
-position that touches the map at all. ``benchmarks/depthwise_gradient.py`` compares the two.
+oneDNN, PyTorch's CPU backend, has a fast weight gradient for depthwise convolutions, but not where
+a side of the map is shorter than the kernel: there it takes 60 to 100 times the forward pass. The
+5x5 kernels of PP-LCNet meet such maps wherever inputs are small (4x4 and 2x2 at 64 pixels) or flat
+(text lines, 32 pixels high). :func:`depthwise_weight_gradient` is the definition, written as one product
+and sum for each kernel position that touches the map at all.
+``benchmarks/depthwise_gradient.py`` compares the two.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ def depthwise_weight_gradient(
 ) -> Tensor:
     """Sum what each kernel position saw, weighted by the gradient of what it made.
 
-    dW[c, i, j] = sum over n, h, w of grad[n, c, h, w] * x[n, c, h * s + i - p, w * s + j - p], where positions
-    outside ``x`` count as zero and the padding p is (kernel - 1) // 2.
+    dW[c, i, j] = sum over n, h, w of grad[n, c, h, w] * x[n, c, h * s + i - p, w * s + j - p],
+    where positions outside ``x`` count as zero and the padding p is (kernel - 1) // 2.
 
     Args:
         x: the input, (N, C, H, W), float.
@@ -78,7 +79,7 @@ class _SmallMapConvolution(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, weight = ctx.saved_tensors
         kernel = tuple(weight.shape[2:])
         grad_x = grad_weight = None
@@ -96,8 +97,9 @@ class _SmallMapConvolution(torch.autograd.Function):
 class DepthwiseConv2d(nn.Conv2d):
     """A bias-free depthwise convolution with padding ``(kernel - 1) // 2``.
 
-    The same function, weights and state as ``nn.Conv2d(channels, channels, kernel, groups=channels)``; only
-    the way to the weight gradient differs, on CPU, where a side of the map is shorter than the kernel.
+    The same function, weights and state as ``nn.Conv2d(channels, channels, kernel,
+    groups=channels)``; only the way to the weight gradient differs, on CPU, where a side of the map
+    is shorter than the kernel.
     """
 
     def __init__(self, channels: int, kernel: int, stride: tuple[int, int]) -> None:
@@ -109,6 +111,8 @@ class DepthwiseConv2d(nn.Conv2d):
         """Map (N, C, H, W) to (N, C, ceil(H / stride), ceil(W / stride)) for an odd kernel."""
         small = min(x.shape[2:]) < self.kernel_size[0]
         if small and self.training and torch.is_grad_enabled() and x.device.type == "cpu":
-            y: Tensor = _SmallMapConvolution.apply(x, self.weight, self.stride)
+            y: Tensor = _SmallMapConvolution.apply(  # type: ignore[no-untyped-call]
+                x, self.weight, self.stride
+            )
             return y
         return super().forward(x)

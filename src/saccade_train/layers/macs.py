@@ -25,24 +25,27 @@ def count_state(model: nn.Module) -> int:
 
 
 def count_macs(model: nn.Module, height: int, width: int) -> int:
-    """Count multiply-adds of convolutions and linear layers for one picture, without biases.
+    """Count multiply-adds of convolutions, linear layers and LSTMs for one picture, without biases.
 
     Runs ``model`` on a (1, 3, height, width) input on the device of its parameters; the ``meta``
     device makes that free. Leaves the model as it was.
     """
     total = 0
 
-    def add(module: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
+    def add(module: nn.Module, inputs: Any, output: Any) -> None:
         nonlocal total
         if isinstance(module, nn.Conv2d):
-            kernel_height, kernel_width = module.kernel_size
-            per_output = module.in_channels // module.groups * kernel_height * kernel_width
+            total += output[0, 0].numel() * module.weight.numel()
+        elif isinstance(module, nn.ConvTranspose2d):
+            total += inputs[0][0, 0].numel() * module.weight.numel()  # every input meets them all
+        elif isinstance(module, nn.LSTM):
+            steps = inputs[0].numel() // module.input_size
+            total += steps * sum(p.numel() for p in module.parameters() if p.dim() == 2)
         else:
             assert isinstance(module, nn.Linear)
-            per_output = module.in_features
-        total += output.numel() * per_output
+            total += output.numel() * module.in_features
 
-    counted = (nn.Conv2d, nn.Linear)
+    counted = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.LSTM)
     hooks = [m.register_forward_hook(add) for m in model.modules() if isinstance(m, counted)]
     was_training = model.training
     device = next(model.parameters()).device

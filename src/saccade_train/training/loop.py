@@ -29,7 +29,14 @@ from saccade_train.losses import smooth_one_hot, soft_cross_entropy
 from saccade_train.models.classifier import Classifier, build_classifier
 from saccade_train.recipes import ClassifyRecipe, dump_recipe
 
-from .checkpoint import load_tensors, optimiser_tensors, restore_optimiser, write_folder, write_text
+from .checkpoint import (
+    load_state,
+    load_tensors,
+    optimiser_tensors,
+    restore_optimiser,
+    write_folder,
+    write_text,
+)
 from .data import Places
 from .ema import Ema
 from .evaluate import evaluate, normaliser
@@ -39,7 +46,7 @@ from .interrupt import Interrupt
 from .optimisers import build_optimiser
 from .pictures import Pictures
 from .report import Report
-from .run import Progress, clear_run, resumable
+from .run import Progress, clear_run, only_writer, resumable
 from .schedules import learning_rate
 from .setup import LoadedData, load_data, make_fabric
 
@@ -131,9 +138,24 @@ def train(
         loaded = load_data(recipe, data, val, report=speaker)
     if lead:
         out.mkdir(parents=True, exist_ok=True)
-        if restart:
+    with only_writer(out) if lead else nullcontext():
+        if lead and restart:
             clear_run(out)
-    fabric.barrier()
+        fabric.barrier()
+        return _train(recipe, loaded, out, fabric, quiet=quiet, tensorboard=tensorboard)
+
+
+def _train(
+    recipe: ClassifyRecipe,
+    loaded: LoadedData,
+    out: Path,
+    fabric: Fabric,
+    *,
+    quiet: bool,
+    tensorboard: bool,
+) -> Summary:
+    """Begin, or go on with what the folder holds, until the end or a signal."""
+    lead = fabric.is_global_zero
     found = resumable(out, recipe, loaded.fingerprint)
     progress = found[1] if found else Progress()
     plan = Plan(len(loaded.train), recipe.batch_size, recipe.accumulate, fabric.world_size)
@@ -153,6 +175,12 @@ def train(
     if found:
         training.restore(found[0])
         report.say(f"going on with {out} at step {progress.step} of {report.total}")
+        before = load_state(found[0]).get("processes", fabric.world_size)
+        if before != fabric.world_size:
+            report.say(
+                f"note: it ran on {before} processes, now on {fabric.world_size}; batch-norm sees "
+                "other shares of each batch, so the numbers will differ a little"
+            )
     elif recipe.init:
         report.say(load_initial(training.model, recipe.init))
         training.reset_ema()
@@ -308,10 +336,13 @@ class _Training:
         """Let all processes know the mean loss, and stop or save together."""
         if self.fabric.world_size == 1:
             return loss, stopped, save
-        mine = torch.tensor([loss, float(stopped or 0), float(save)], dtype=torch.float64)
-        tables = torch.as_tensor(self.fabric.all_gather(mine.to(self.fabric.device))).cpu()
-        signal = int(tables[:, 1].max())
-        return float(tables[:, 0].mean()), signal or None, bool(tables[:, 2].any())
+        # Each process fills in its row of a table of zeros; the sum is the whole table.
+        table = torch.zeros(self.fabric.world_size, 3, device=self.fabric.device)
+        mine = [loss, float(stopped or 0), float(save)]
+        table[self.fabric.global_rank] = torch.tensor(mine, device=self.fabric.device)
+        table = torch.as_tensor(self.fabric.all_reduce(table, reduce_op="sum")).cpu()
+        signal = int(table[:, 1].max())
+        return float(table[:, 0].mean()), signal or None, bool(table[:, 2].any())
 
     # ------------------------------------------------------------------ words and files
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from saccade_train.recipes import ClassifyRecipe, load_recipe
 from .checkpoint import find_folder, load_state, load_tensors
 from .initial import weights_file
 
-__all__ = ["Progress", "TrainedModel", "clear_run", "load_trained", "resumable"]
+__all__ = ["Progress", "TrainedModel", "clear_run", "load_trained", "only_writer", "resumable"]
 
 _FREE_KEYS = ("about", "eval_every", "log_every", "save_seconds", "save_steps")
 """Keys of a recipe that may change between stop and resume: they don't move a single weight."""
@@ -105,6 +106,33 @@ def resumable(out: Path, recipe: ClassifyRecipe, data: str) -> tuple[Path, Progr
             "give another --out, or --restart to throw that run away"
         )
     return folder, progress
+
+
+@contextmanager
+def only_writer(out: Path) -> Iterator[None]:
+    """Hold a run folder, so that two trainings cannot write into it at once.
+
+    The lock is the operating system's: it goes when the process goes, however that happens.
+
+    Raises:
+        TrainingError: Another process holds it.
+    """
+    with (out / ".lock").open("w") as file:
+        try:
+            import fcntl
+        except ImportError:  # Windows
+            yield
+            return
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TrainingError(
+                f"{out}: another training is writing into this folder; wait for it, "
+                "or give another --out"
+            ) from None
+        except OSError:
+            pass  # a file system without locks
+        yield
 
 
 def clear_run(out: Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 import saccade_train.export.onnx as exporting
 from saccade.cli.app import main
@@ -23,6 +24,7 @@ from saccade.imaging.read import read_image
 from saccade.modelfile import read_card
 from saccade.runtime import open_session
 from saccade_train.evaluation import evaluate_classification, evaluate_retrieval, open_model
+from saccade_train.export.eager import open_eager
 from saccade_train.export.onnx import export_model
 from saccade_train.models.classifier import build_classifier
 from saccade_train.recipes import dump_recipe, parse_recipe
@@ -30,7 +32,7 @@ from saccade_train.training.checkpoint import write_folder
 
 CLASSES = ("blue", "green", "red")
 PREPARE = Prepare(32, 32, short=36)
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -57,11 +59,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     recipe = parse_recipe(
         {
             "model": {"arch": "lcnet_x0_25"},
-            "data": {"train_size": 32, "eval": PREPARE.to_dict()},
+            "data": {"train_size": 32, "eval": PREPARE.to_dict(), "mean": MEAN, "std": STD},
         }
     )
     torch.manual_seed(1)
     model = build_classifier("lcnet_x0_25", 3).eval()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):  # else all pictures look alike to it
+            nn.init.uniform_(module.weight, 1.0, 3.0)
+            nn.init.normal_(module.bias)
     write_folder(folder / "run" / "best", {"model": model.state_dict()}, {"scores": {"top1": 0.3}})
     (folder / "run" / "recipe.yaml").write_text(dump_recipe(recipe), "utf-8")
     (folder / "run" / "classes.txt").write_text("\n".join(CLASSES), "utf-8")
@@ -106,7 +112,7 @@ def brute_force(file: Path, data: Path) -> dict[str, Any]:
 def test_eval_of_a_file_without_torch(place: Path) -> None:
     result = run_cli(
         "eval", place / "m.onnx", "--data", place / "data", "--per-class", "--json",
-        without="torch onnx pydantic yaml lightning_fabric safetensors",
+        without="torch onnx onnxscript yaml lightning_fabric safetensors",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
@@ -132,6 +138,13 @@ def test_a_run_folder_scores_as_its_file_does(
     exported = json.loads(capsys.readouterr().out)
     assert eager.pop("model") != exported.pop("model")
     assert eager == exported
+
+
+def test_eager_torch_of_a_run_folder(place: Path) -> None:
+    batch = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    eager = open_eager(place / "run", threads=1)(batch)
+    exported = open_session(place / "m.onnx").run(batch)["probabilities"]
+    np.testing.assert_allclose(exported, eager, rtol=1e-4, atol=1e-7)
 
 
 def test_the_table_for_people(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -275,6 +288,9 @@ def test_export_by_command(place: Path, tmp_path: Path) -> None:
     card = read_card(out)
     assert card.fingerprint == report["fingerprint"]
     assert (card.licence, card.training_data) == ("CC0-1.0", "coloured noise")
+    assert (card.labels, card.prepare, card.mean, card.std) == (CLASSES, PREPARE, MEAN, STD)
+    assert card.scores == {"top1": 0.3}
+    assert "arch: lcnet_x0_25" in card.recipe
     # The same weights as the file that the fixture exported from memory.
     assert card.fingerprint == read_card(place / "m.onnx").fingerprint
 

@@ -110,9 +110,13 @@ def test_one_line_errors_leave_nothing_behind(
 def test_ctrl_c_says_how_to_go_on(
     tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def press(self: Report, step: int) -> None:
+        if step == 1:
+            signal.raise_signal(signal.SIGINT)
+
     words = ["classify_small", "--data", str(data), "--out", str(tmp_path / "run"), *QUICK, "-q"]
     with monkeypatch.context() as patch:
-        patch.setattr(Report, "tick", lambda self, step: signal.raise_signal(signal.SIGINT))
+        patch.setattr(Report, "tick", press)
         patch.setattr(sys, "argv", ["saccade", "train", *words, "--restart"])
         code, output, error = run(*words, "epochs=3", "--restart")
     assert error is None

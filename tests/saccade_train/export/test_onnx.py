@@ -25,7 +25,7 @@ from saccade.modelfile import read_card, verify
 from saccade.runtime import open_session
 from saccade_train.export.eager import open_eager
 from saccade_train.export.load import load_run
-from saccade_train.export.onnx import export_graph, export_model, export_run
+from saccade_train.export.onnx import export_graph, export_model
 from saccade_train.export.parity import torch_outputs
 from saccade_train.models.classifier import build_classifier
 
@@ -186,23 +186,6 @@ def test_what_torch_cannot_export_is_one_line(
     with pytest.raises(ModelError, match=r"lcnet_x0_25 cannot be exported: no such operator$"):
         export_tiny(tiny, tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_run_folder_becomes_a_file(make_run: Callable[..., Path], tmp_path: Path) -> None:
-    run = make_run()
-    report = export_run(run, tmp_path / "run.onnx", licence="CC0-1.0", training_data="squares")
-    card = read_card(tmp_path / "run.onnx")
-    assert card.labels == ("blue", "green", "red")
-    assert (card.licence, card.training_data) == ("CC0-1.0", "squares")
-    assert card.scores == {"top1": 0.5}
-    assert card.mean == (0.5, 0.4, 0.3)
-    assert "arch: lcnet_x0_25" in card.recipe
-    assert (card.prepare.height, card.prepare.short) == (32, 36)
-    batch = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
-    eager = open_eager(run, threads=1)(batch)
-    np.testing.assert_allclose(
-        open_session(report.path).run(batch)["probabilities"], eager, rtol=1e-4
-    )
 
 
 def test_eager_by_name() -> None:

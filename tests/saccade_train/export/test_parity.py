@@ -42,7 +42,8 @@ def sabotage(source: Path, target: Path, weight: str) -> Path:
     model = onnx.load(str(source))
     tensor = next(one for one in model.graph.initializer if one.name == weight)
     values = numpy_helper.to_array(tensor)
-    values = values + np.float32(0.1) * np.abs(values).max()
+    noise = np.random.default_rng(0).normal(0, 0.1 * np.abs(values).max(), values.shape)
+    values = (values + noise).astype(np.float32)
     tensor.CopyFrom(numpy_helper.from_array(values, weight))
     onnx.save(model, str(target))
     return target

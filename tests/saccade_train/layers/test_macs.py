@@ -26,3 +26,17 @@ def test_counts_of_a_small_network() -> None:
 def test_meta_device_costs_nothing() -> None:
     with torch.device("meta"):
         assert count_macs(nn.Sequential(nn.Conv2d(3, 1000, 1)), 1000, 1000) == 3 * 10**9
+
+
+def test_transposed_convolutions_and_lstms_count() -> None:
+    class Line(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.up = nn.ConvTranspose2d(3, 5, 2, stride=2)
+            self.lstm = nn.LSTM(5, 4, 2, bidirectional=True, batch_first=True)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.lstm(self.up(x).mean(2).transpose(1, 2))[0]
+
+    first, second = 2 * 16 * (5 + 4), 2 * 16 * (8 + 4)  # both directions, four gates of four units
+    assert count_macs(Line(), 6, 7) == 6 * 7 * 3 * 5 * 4 + 14 * (first + second)

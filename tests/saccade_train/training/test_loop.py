@@ -20,7 +20,7 @@ from saccade_train.recipes import ClassifyRecipe, dump_recipe
 from saccade_train.training import loop
 from saccade_train.training.loop import train
 from saccade_train.training.report import Report
-from saccade_train.training.run import load_trained
+from saccade_train.training.run import load_trained, only_writer
 
 
 def changed(recipe: ClassifyRecipe, **values: object) -> ClassifyRecipe:
@@ -198,6 +198,16 @@ def test_other_pictures_are_refused(
     recipe, out = whole
     with pytest.raises(TrainingError, match="other pictures or classes"):
         train(recipe, pictures / "train", out, quiet=True)
+
+
+def test_two_trainings_cannot_share_a_folder(
+    tmp_path: Path, pictures: Path, tiny: ClassifyRecipe
+) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    with only_writer(out), pytest.raises(TrainingError, match="another training is writing"):
+        train(tiny, pictures, out, quiet=True, tensorboard=False)
+    assert train(changed(tiny, epochs=1), pictures, out, quiet=True, tensorboard=False).finished
 
 
 def test_restart_begins_again(tmp_path: Path, pictures: Path, tiny: ClassifyRecipe) -> None:

@@ -1,0 +1,1 @@
+"""Necks: what joins the maps of a backbone before a head."""
