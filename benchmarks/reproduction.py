@@ -3,10 +3,10 @@
     python benchmarks/reproduction.py --packs FOLDER --runs runs/reproduction [--jobs 2]
 
 trains every row of :data:`ROWS` on three packs with several seeds, one thread a training and
-``--jobs`` trainings side by side, and prints a Markdown table: top-1 on ``val`` after the last epoch
-as mean and half the spread between the seeds, parameters, and the arguments of each row. A finished
-training is not repeated (its ``summary.json`` is read), an interrupted one goes on. Latency is of the
-exported graph, batch 1, one thread, all rows interleaved.
+``--jobs`` trainings side by side, and prints a Markdown table: top-1 on ``val`` after the last
+epoch as mean and half the spread between the seeds, parameters, and the arguments of each row. A
+finished training is not repeated (its ``summary.json`` is read), an interrupted one goes on.
+Latency is of the exported graph, batch 1, one thread, all rows interleaved.
 """
 
 from __future__ import annotations
@@ -149,7 +149,8 @@ def table(packs: Path, runs: Path, seeds: range, with_latency: bool) -> str:
                 continue
             top1 = [100 * summary["last_scores"]["top1"] for summary in done]
             lines.append(
-                f"| {row.claim} | {statistics.mean(top1):.1f} | ± {(max(top1) - min(top1)) / 2:.1f} "
+                f"| {row.claim} | {statistics.mean(top1):.1f} "
+                f"| ± {(max(top1) - min(top1)) / 2:.1f} "
                 f"| {len(done)} | {done[0]['parameters']:,.0f} "
                 f"| {measured.get(row.name, float('nan')):.2f} | `{' '.join(row.overrides())}` |"
             )
@@ -164,7 +165,7 @@ def main() -> None:
     parser.add_argument("--packs", type=Path, required=True, help="folder of the .zip packs")
     parser.add_argument("--runs", type=Path, default=Path("runs/reproduction"))
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--jobs", type=int, default=2, help="trainings at a time, one thread each")
+    parser.add_argument("--jobs", type=int, default=2, help="trainings at a time")
     parser.add_argument("--only", choices=PACKS, action="append", help="this pack (repeatable)")
     parser.add_argument("--table", action="store_true", help="train nothing, print what is there")
     parser.add_argument("--latency", action="store_true", help="measure latency for the table")

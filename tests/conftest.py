@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from toymodel import write_toy_classifier
 
 REPOSITORY = Path(__file__).resolve().parents[1]

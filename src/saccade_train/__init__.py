@@ -1,0 +1,1 @@
+"""The workshop: trains, distils, exports and imports what :mod:`saccade` runs."""

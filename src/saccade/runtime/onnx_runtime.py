@@ -10,7 +10,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from saccade.errors import ModelError, ModelFileError
-from saccade.runtime.session import check_batch
+from saccade.runtime.batch import check_batch
 
 __all__ = ["OnnxRuntimeSession"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saccade.errors import MissingExtra, ModelError, ModelFileError
-from saccade.runtime.session import check_batch
+from saccade.runtime.batch import check_batch
 
 __all__ = ["OpenVinoSession", "import_openvino"]
 

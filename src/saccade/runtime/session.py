@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from saccade.errors import ModelFileError, OptionError, nearest
 from saccade.runtime.threads import available_threads
 
-__all__ = ["RUNTIMES", "Session", "check_batch", "open_session"]
+__all__ = ["RUNTIMES", "Session", "open_session"]
 
 RUNTIMES = ("onnxruntime", "openvino", "openvino-bf16")
 
@@ -81,29 +80,3 @@ def open_session(
     from saccade.runtime.openvino import OpenVinoSession
 
     return OpenVinoSession(file, count, bf16=runtime == "openvino-bf16")
-
-
-def check_batch(batch: object, dtype: np.dtype[Any], shape: Sequence[int | None]) -> None:
-    """Refuse a batch that a graph cannot take.
-
-    Args:
-        batch: What the caller passed.
-        dtype: The type of numbers that the graph takes.
-        shape: Its sizes; None where any size goes.
-
-    Raises:
-        OptionError: The batch is no array, empty, or of another type or shape.
-    """
-    wanted = f"{dtype} {_show(shape)}"
-    if not isinstance(batch, np.ndarray):
-        raise OptionError(f"the batch is a {type(batch).__name__}, expected an array {wanted}")
-    fits = batch.ndim == len(shape) and all(
-        size > 0 if side is None else size == side
-        for size, side in zip(batch.shape, shape, strict=True)
-    )
-    if not fits or batch.dtype != dtype:
-        raise OptionError(f"the batch is {batch.dtype} {_show(batch.shape)}, expected {wanted}")
-
-
-def _show(shape: Sequence[int | None]) -> str:
-    return f"({', '.join('any' if side is None else str(side) for side in shape)})"

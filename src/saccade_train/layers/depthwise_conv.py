@@ -3,8 +3,8 @@
 oneDNN, PyTorch's CPU backend, has a fast weight gradient for depthwise convolutions, but not where
 a side of the map is shorter than the kernel: there it takes 60 to 100 times the forward pass. The
 5x5 kernels of PP-LCNet meet such maps wherever inputs are small (4x4 and 2x2 at 64 pixels) or flat
-(text lines, 32 pixels high). :func:`depthwise_weight_gradient` is the definition, written as one product
-and sum for each kernel position that touches the map at all.
+(text lines, 32 pixels high). :func:`depthwise_weight_gradient` is the definition, written as one
+product and sum for each kernel position that touches the map at all.
 ``benchmarks/depthwise_gradient.py`` compares the two.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from saccade.errors import OptionError
@@ -39,5 +40,40 @@ class BiLSTM(nn.Module):
                 f"the map of a text line came out {x.shape[2]} pixels high, expected 1; give lines "
                 "of the height that the backbone's strides are made for (32)"
             )
-        sequence: Tensor = self.lstm(x.squeeze(2).transpose(1, 2))[0]
+        x = x.squeeze(2)  # (N, C, T)
+        if torch.compiler.is_exporting():
+            return self._as_onnx(x.permute(2, 0, 1)).transpose(0, 1)
+        sequence: Tensor = self.lstm(x.transpose(1, 2))[0]
         return sequence
+
+    def _as_onnx(self, x: Tensor) -> Tensor:
+        """Say (T, N, C) -> (T, N, 2 * hidden) in ONNX' LSTM operators.
+
+        torch.export takes an LSTM apart into its steps, and can't where T is left open.
+        """
+        lstm = self.lstm
+        steps, batch = x.shape[:2]
+        for layer in range(lstm.num_layers):
+            names = (f"l{layer}", f"l{layer}_reverse")
+            weights = [
+                torch.stack([_iofc(getattr(lstm, f"{kind}_{name}")) for name in names])
+                for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            ]
+            y = torch.onnx.ops.symbolic(
+                "LSTM",
+                [x, *weights[:2], torch.cat(weights[2:], dim=1)],
+                {"hidden_size": lstm.hidden_size, "direction": "bidirectional"},
+                dtype=x.dtype,
+                shape=(steps, 2, batch, lstm.hidden_size),
+            )
+            x = y.transpose(1, 2).flatten(2)
+        return x
+
+
+def _iofc(weight: Tensor) -> Tensor:
+    """Bring gates from PyTorch's order i, f, g, o to that of ONNX: i, o, f, g ("c").
+
+    In slices, because runtimes compute those of a constant once, when they load the model.
+    """
+    h = weight.shape[0] // 4
+    return torch.cat([weight[:h], weight[3 * h :], weight[h : 3 * h]])
