@@ -1,33 +1,44 @@
 """The claims of PP-LCNet and HS-ResNet at a size that a laptop can train: docs/results.md.
 
-    python benchmarks/reproduction.py --packs FOLDER --runs runs/reproduction [--jobs 2]
+    python benchmarks/reproduction.py --packs FOLDER [--jobs 2] [--seeds 2] [--only flowers102]
 
 trains every row of :data:`ROWS` on three packs with several seeds, one thread a training and
 ``--jobs`` trainings side by side, and prints a Markdown table: top-1 on ``val`` after the last
-epoch as mean and half the spread between the seeds, parameters, and the arguments of each row. A
-finished training is not repeated (its ``summary.json`` is read), an interrupted one goes on.
-Latency is of the exported graph, batch 1, one thread, all rows interleaved.
+epoch as mean and half the spread between the seeds, parameters, latency of the exported graph
+(batch 1, one thread, all rows in turns), and the arguments of each row.
+
+A finished training is one line of ``benchmarks/results/reproduction.jsonl``, with a digest of the
+whole recipe, and is not repeated; an interrupted one goes on. ``--table`` trains nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
+from typing import Any
 
 import numpy as np
 
+from saccade.runtime import open_session
+from saccade_train.export.onnx import export_model
+from saccade_train.models.classifier import build_classifier
+from saccade_train.recipes import dump_recipe, load_recipe
+
+LEDGER = Path(__file__).parent / "results" / "reproduction.jsonl"
+
 PACKS = {
-    "cifar10": ("cls_cifar10_subset.zip", "small_cifar10"),
     "flowers102": ("cls_flowers102.zip", "small_flowers102"),
     "caltech101": ("cls_caltech101.zip", "small_caltech101"),
+    "cifar10": ("cls_cifar10_subset.zip", "small_cifar10"),
 }
 
 
@@ -36,123 +47,143 @@ class Row:
     """One network of the table."""
 
     claim: str
-    name: str
     arch: str
     options: tuple[str, ...] = ()
 
+    @property
+    def name(self) -> str:
+        """What its run folder is called."""
+        return "-".join((self.arch, *(option.replace("=", "_") for option in self.options)))
+
+    @property
     def overrides(self) -> list[str]:
         """The key=value arguments of ``saccade train``."""
-        changed = [f"model.options.{option}" for option in self.options]
-        return [f"model.arch={self.arch}", *changed]
+        return [f"model.arch={self.arch}", *(f"model.options.{item}" for item in self.options)]
 
 
 ROWS = (
-    Row("LCNet, whole", "lcnet_x0_5", "lcnet_x0_5"),
-    Row("H-Swish off (ReLU)", "lcnet_x0_5-relu", "lcnet_x0_5", ("act=relu",)),
-    Row("SE off", "lcnet_x0_5-no_se", "lcnet_x0_5", ("se=false",)),
-    Row("5x5 off", "lcnet_x0_5-no_5x5", "lcnet_x0_5", ("large_kernel=false",)),
-    Row("1280 layer off", "lcnet_x0_5-no_1280", "lcnet_x0_5", ("last_conv=false",)),
-    Row("MobileNetV3 of that latency", "mobilenet_v3_small_x0_35", "mobilenet_v3_small_x0_35"),
-    Row("LCNet, wider", "lcnet_x0_75", "lcnet_x0_75"),
-    Row("MobileNetV3 of that latency", "mobilenet_v3_small_x0_5", "mobilenet_v3_small_x0_5"),
-    Row("ResNet-vd", "resnet26_vd-0.25", "resnet26_vd", ("width=0.25",)),
-    Row(
-        "HS-ResNet of that size",
-        "hs_resnet26-0.25",
-        "hs_resnet26",
-        ("width=0.25", "hs_splits=6", "hs_width=3"),
-    ),
+    Row("LCNet, whole", "lcnet_x0_5"),
+    Row("H-Swish off (ReLU)", "lcnet_x0_5", ("act=relu",)),
+    Row("SE off", "lcnet_x0_5", ("se=false",)),
+    Row("5x5 off", "lcnet_x0_5", ("large_kernel=false",)),
+    Row("1280 layer off", "lcnet_x0_5", ("last_conv=false",)),
+    Row("MobileNetV3 of that latency", "mobilenet_v3_small_x0_35"),
+    Row("ResNet-vd", "resnet26_vd", ("width=0.25",)),
+    Row("HS-ResNet of that size", "hs_resnet26", ("width=0.25", "hs_splits=6", "hs_width=3")),
 )
 
 
-def command(row: Row, pack: str, seed: int, packs: Path, runs: Path) -> list[str]:
-    """The command line of one training."""
-    archive, recipe = PACKS[pack]
-    return [
-        "saccade",
-        "train",
-        recipe,
-        "--data",
-        str(packs / archive),
-        "--out",
-        str(runs / pack / f"{row.name}-seed{seed}"),
-        *row.overrides(),
-        f"seed={seed}",
-    ]
+@dataclass(frozen=True)
+class Job:
+    """One training."""
+
+    row: Row
+    pack: str
+    seed: int
+
+    @property
+    def changes(self) -> list[str]:
+        """What it changes in the recipe of its pack."""
+        return [*self.row.overrides, f"seed={self.seed}"]
+
+    @property
+    def digest(self) -> str:
+        """Of the whole recipe: a result counts as long as this stays."""
+        recipe = dump_recipe(load_recipe(PACKS[self.pack][1], self.changes))
+        return hashlib.sha256(recipe.encode()).hexdigest()[:16]
 
 
-def train(row: Row, pack: str, seed: int, packs: Path, runs: Path) -> None:
-    """Run one training on one thread, unless it is finished."""
-    out = runs / pack / f"{row.name}-seed{seed}"
-    if (out / "summary.json").exists():
+def finished() -> dict[str, dict[str, Any]]:
+    """The lines of the ledger by their digest."""
+    if not LEDGER.exists():
+        return {}
+    lines = map(json.loads, LEDGER.read_text().splitlines())
+    return {line["recipe_sha256"]: line for line in lines}
+
+
+def train(job: Job, packs: Path, runs: Path) -> None:
+    """Run one training on one thread, unless it is finished, and write it down."""
+    if job.digest in finished():
         return
-    log = runs / "logs" / f"{pack}-{row.name}-seed{seed}.txt"
-    log.parent.mkdir(parents=True, exist_ok=True)
+    archive, recipe = PACKS[job.pack]
+    out = runs / job.pack / f"{job.row.name}-seed{job.seed}"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    line = ["saccade", "train", recipe, "--data", str(packs / archive), "--out", str(out)]
     environment = os.environ | {"SACCADE_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    with log.open("w") as stream:
-        line = command(row, pack, seed, packs, runs)
-        code = subprocess.run(line, stdout=stream, stderr=stream, env=environment).returncode
-    outcome = "done" if code == 0 else f"FAILED, see {log}"
-    print(f"{pack} {row.name} seed {seed}: {outcome}", flush=True)
+    with Path(f"{out}.log").open("w") as log:
+        code = subprocess.run(
+            [*line, *job.changes], stdout=log, stderr=log, env=environment
+        ).returncode
+    if code != 0:
+        print(f"{job.pack} {job.row.name} seed {job.seed}: FAILED, see {out}.log", flush=True)
+        return
+    record(job, out)
 
 
-def latencies(pack: str, runs: Path, rounds: int = 200) -> dict[str, float]:
-    """Median milliseconds of each row's exported graph at batch 1 on one thread, interleaved."""
-    from time import perf_counter
+def record(job: Job, out: Path) -> None:
+    """Add one line to the ledger: the scores after the last epoch, without choosing."""
+    summary = json.loads((out / "summary.json").read_text())
+    entry = {
+        "pack": job.pack,
+        "row": job.row.name,
+        "seed": job.seed,
+        "recipe_sha256": job.digest,
+        "top1": summary["last_scores"]["top1"],
+        "top5": summary["last_scores"]["top5"],
+        "parameters": summary["parameters"],
+        "epochs": summary["epochs"],
+        "seconds": summary["seconds"],
+    }
+    with LEDGER.open("a") as ledger:
+        ledger.write(json.dumps(entry) + "\n")
+    print(f"{job.pack} {job.row.name} seed {job.seed}: top-1 {entry['top1']:.3f}", flush=True)
 
-    from saccade.modelfile import read_card
-    from saccade.runtime import open_session
-    from saccade_train.export.onnx import export_run
 
+def latencies(pack: str, rounds: int = 200) -> dict[str, float]:
+    """Median milliseconds of each row's graph at batch 1 on one thread, in turns."""
+    times: dict[str, list[float]] = {row.name: [] for row in ROWS}
+    sessions = {}
     with tempfile.TemporaryDirectory() as place:
-        sessions, pictures = {}, {}
         for row in ROWS:
-            run = runs / pack / f"{row.name}-seed0"
-            if not (run / "summary.json").exists():
-                continue
-            file = Path(place) / f"{row.name}.onnx"
-            export_run(run, file)
-            prepare = read_card(file).prepare
+            recipe = load_recipe(PACKS[pack][1], row.overrides)
+            model = build_classifier(recipe.model.arch, 100, **recipe.model.options).eval()
+            data, file = recipe.data, Path(place) / f"{row.name}.onnx"
+            labels = [str(number) for number in range(100)]
+            prepare = data.eval.prepare()
+            export_model(model, file, labels=labels, prepare=prepare, mean=data.mean, std=data.std)
             sessions[row.name] = open_session(file, threads=1)
-            shape = (1, prepare.height, prepare.width, 3)
-            pictures[row.name] = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-        times: dict[str, list[float]] = {name: [] for name in sessions}
+        shape = (1, prepare.height, prepare.width, 3)
+        picture = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
         for _ in range(rounds):
             for name, session in sessions.items():
                 start = perf_counter()
-                session.run(pictures[name])
+                session.run(picture)
                 times[name].append(perf_counter() - start)
     return {name: statistics.median(values) * 1e3 for name, values in times.items()}
 
 
-def score(run: Path) -> dict[str, float] | None:
-    """What a finished training wrote; None when it is not finished."""
-    summary = run / "summary.json"
-    return json.loads(summary.read_text()) if summary.exists() else None
-
-
-def table(packs: Path, runs: Path, seeds: range, with_latency: bool) -> str:
+def table(seeds: range) -> str:
     """The Markdown table of everything that is finished."""
+    done = finished()
     lines = []
     for pack, (archive, recipe) in PACKS.items():
-        measured = latencies(pack, runs) if with_latency else {}
+        milliseconds = latencies(pack)
         lines += [
-            f"\n`saccade train {recipe} --data {archive} --out RUN` plus the arguments of the row; "
-            f"seeds {', '.join(map(str, seeds))}:\n",
+            f"\n`saccade train {recipe} --data {archive} --out RUN`, then the arguments of a row:\n",
             "| what | top-1 % | spread | seeds | parameters | ms | arguments |",
             "|---|---|---|---|---|---|---|",
         ]
         for row in ROWS:
-            found = [score(runs / pack / f"{row.name}-seed{seed}") for seed in seeds]
-            done = [summary for summary in found if summary is not None]
-            if not done:
+            found = [done.get(Job(row, pack, seed).digest) for seed in seeds]
+            entries = [entry for entry in found if entry is not None]
+            if not entries:
                 continue
-            top1 = [100 * summary["last_scores"]["top1"] for summary in done]
+            top1 = [100 * entry["top1"] for entry in entries]
+            spread = f"± {(max(top1) - min(top1)) / 2:.1f}" if len(top1) > 1 else "-"
             lines.append(
-                f"| {row.claim} | {statistics.mean(top1):.1f} "
-                f"| ± {(max(top1) - min(top1)) / 2:.1f} "
-                f"| {len(done)} | {done[0]['parameters']:,.0f} "
-                f"| {measured.get(row.name, float('nan')):.2f} | `{' '.join(row.overrides())}` |"
+                f"| {row.claim} | {statistics.mean(top1):.1f} | {spread} | {len(top1)} "
+                f"| {entries[0]['parameters']:,} | {milliseconds[row.name]:.2f} "
+                f"| `{' '.join(row.overrides)}` |"
             )
     return "\n".join(lines)
 
@@ -162,26 +193,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--packs", type=Path, required=True, help="folder of the .zip packs")
+    parser.add_argument("--packs", type=Path, default=Path(), help="folder of the .zip packs")
     parser.add_argument("--runs", type=Path, default=Path("runs/reproduction"))
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--jobs", type=int, default=2, help="trainings at a time")
     parser.add_argument("--only", choices=PACKS, action="append", help="this pack (repeatable)")
     parser.add_argument("--table", action="store_true", help="train nothing, print what is there")
-    parser.add_argument("--latency", action="store_true", help="measure latency for the table")
     arguments = parser.parse_args()
     seeds = range(arguments.seeds)
     if not arguments.table:
-        work = [
-            (row, pack, seed, arguments.packs, arguments.runs)
-            for seed in seeds
+        jobs = [
+            Job(row, pack, seed)
             for pack in arguments.only or PACKS
+            for seed in seeds
             for row in ROWS
         ]
         with ThreadPoolExecutor(arguments.jobs) as pool:
-            list(pool.map(lambda job: train(*job), work))
-    print(table(arguments.packs, arguments.runs, seeds, arguments.latency))
-    sys.stdout.flush()
+            list(pool.map(lambda job: train(job, arguments.packs, arguments.runs), jobs))
+    print(table(seeds))
 
 
 if __name__ == "__main__":

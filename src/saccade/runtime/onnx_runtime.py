@@ -92,10 +92,12 @@ def _options(threads: int) -> onnxruntime.SessionOptions:
     # A memory pattern is planned and kept for every new shape. Without, LCNet x1.0 is as fast, and
     # the arena alone stays flat at the largest shape seen.
     options.enable_mem_pattern = False
-    # Threads that wait for the next layer sleep. Spinning instead takes LCNet x1.0 on two idle
-    # processors from 5.1 to 3.8 ms, but on busy ones (other programs, other requests, our own
-    # decoding of pictures) from 10 to 17 ms, and halves the pictures per second of a folder.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # How long a thread that waits for the next layer spins before it sleeps. LCNet x1.0 on two
+    # threads, median milliseconds, beside 0, 1 and 2 other busy programs: without spinning 6.0, 7.3
+    # and 10.9; spinning as long as the engine likes 4.9, 12.6 and 11.0; a little, with pauses (so)
+    # 5.3, 8.0 and 10.0. An engine that does not know these keys ignores them.
+    options.add_session_config_entry("session.intra_op.spin_duration_us", "100")
+    options.add_session_config_entry("session.intra_op.spin_backoff_max", "8")
     return options
 
 

@@ -17,8 +17,8 @@ MODELS = Path(__file__).parent / "models"
 
 # The one place that says which model serves a task when the user names none.
 DEFAULT = {
-    "classify": "lcnet_x1_0_caltech101",
-    "embed": "lcnet_x1_0_caltech101",
+    "classify": "lcnet_x1_0_shop91",
+    "embed": "lcnet_x1_0_shop91",
 }
 
 

@@ -19,7 +19,6 @@ from ._types import Picture, Quads
 __all__ = [
     "arc",
     "boxes_to_quads",
-    "crop_quad",
     "enclose",
     "grow",
     "move",
@@ -252,26 +251,6 @@ def enclose(quad: NDArray[np.float32], points: NDArray[np.float32]) -> NDArray[n
             return quad
         corners[corner] = np.linalg.solve(system, reach[pair].astype(np.float64))
     return corners
-
-
-def crop_quad(image: Picture, quad: NDArray[np.float32]) -> Picture:
-    """Cut a quad out and straighten it; upright columns of text are laid on their side.
-
-    Size, sampling and turning are those of PaddleOCR (``get_rotate_crop_image``).
-    """
-    sides = np.linalg.norm(quad - np.roll(quad, -1, axis=0), axis=1)
-    width = max(1, int(max(sides[0], sides[2])))
-    height = max(1, int(max(sides[1], sides[3])))
-    goal = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-    matrix = cv2.getPerspectiveTransform(np.ascontiguousarray(quad, np.float32), goal)
-    crop = cv2.warpPerspective(
-        image,
-        matrix,
-        (width, height),
-        flags=cv2.INTER_CUBIC,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return np.rot90(crop) if height >= 1.5 * width else crop  # type: ignore[return-value]
 
 
 def _scalar(fill: int | Sequence[int] | None) -> tuple[float, ...]:

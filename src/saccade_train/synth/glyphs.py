@@ -28,6 +28,8 @@ __all__ = ["Setting", "check_alphabet", "open_face", "paint", "typeset"]
 # Faces at one size that keep their glyphs; about 50 kB each for Latin text of 32 pixels.
 _FACES = 512
 _KERNING_SIZE = 64
+# Pairs with one of these are measured; others have no kerning to speak of, and there are many.
+_KERNED = frozenset("AFLPTVWYÀÁÂÃÄÅÝŸ")
 # Letters that stand alone when they are measured, as they do when they are painted.
 _NO_LIGATURES = ["-liga", "-clig", "-dlig", "-calt"]
 
@@ -48,24 +50,22 @@ class _Face:
     def __init__(self, font: Font, size: int) -> None:
         self._font = font
         self._face = load_font(font.path, font.index, size)
-        self._glyphs: dict[str, _Glyph] = {}
+        self.glyphs: dict[str, _Glyph] = {}
         ascent, descent = self._face.getmetrics()
         self.size = size
         self.ascent = float(ascent)
         self.descent = float(descent)
 
-    def glyph(self, character: str) -> _Glyph:
-        glyph = self._glyphs.get(character)
-        if glyph is None:
-            advance = self._face.getlength(character)
-            if character == " ":
-                glyph = _Glyph(np.zeros((0, 0), np.uint8), 0, 0, advance)
-            else:
-                core, (left, top) = self._face.getmask2(character, mode="L", anchor="ls")
-                width, height = core.size
-                mask = np.frombuffer(bytes(core), np.uint8).reshape(height, width)
-                glyph = _Glyph(mask, left, top, advance)
-            self._glyphs[character] = glyph
+    def draw(self, character: str) -> _Glyph:
+        advance = self._face.getlength(character)
+        if character == " ":
+            glyph = _Glyph(np.zeros((0, 0), np.uint8), 0, 0, advance)
+        else:
+            core, (left, top) = self._face.getmask2(character, mode="L", anchor="ls")
+            width, height = core.size
+            mask = np.frombuffer(bytes(core), np.uint8).reshape(height, width)
+            glyph = _Glyph(mask, left, top, advance)
+        self.glyphs[character] = glyph
         return glyph
 
     def kerning(self, pair: str) -> float:
@@ -133,28 +133,35 @@ def typeset(
         jitter: By how much each character sinks below the baseline, as a worn typewriter's do.
     """
     face = open_face(font, size)
+    known = face.glyphs
     kern = not font.monospaced
     pen = 0.0
     before = ""
     glyphs = []
-    boxes = np.empty((len(text), 4), np.float32)
+    boxes = []
     for number, character in enumerate(text):
-        glyph = face.glyph(character)
-        if kern and before.isalpha() and character != " ":
+        glyph = known.get(character) or face.draw(character)
+        if kern and (before in _KERNED or character in _KERNED):
             pen += face.kerning(before + character)
         if character == " ":
             advance = glyph.advance * word_spacing
-            boxes[number] = (pen, -0.5 * size, pen + advance, 0.0)
+            boxes.append((pen, -0.5 * size, pen + advance, 0.0))
         else:
             advance = glyph.advance
             height, width = glyph.mask.shape
             x, y = round(pen) + glyph.left, glyph.top + (jitter[number] if jitter else 0)
             glyphs.append((glyph.mask, x, y))
-            boxes[number] = (x, y, x + width, y + height)
+            boxes.append((x, y, x + width, y + height))
         pen += advance + spacing
         before = character
     return Setting(
-        text, tuple(glyphs), boxes, max(1.0, pen - spacing), face.ascent, face.descent, size
+        text,
+        tuple(glyphs),
+        np.array(boxes, np.float32),
+        max(1.0, pen - spacing),
+        face.ascent,
+        face.descent,
+        size,
     )
 
 
@@ -206,11 +213,17 @@ def check_alphabet(alphabet: str) -> None:
 @lru_cache(maxsize=200_000)
 def _kerning(path: str, index: int, pair: str) -> float:
     """Change of the second letter's place, as a share of the em."""
+    if len(pair) < 2 or " " in pair:
+        return 0.0
+    apart = _length(path, index, pair[0]) + _length(path, index, pair[1])
+    return (_length.__wrapped__(path, index, pair) - apart) / _KERNING_SIZE
+
+
+@lru_cache(maxsize=100_000)
+def _length(path: str, index: int, text: str) -> float:
     face = _kerning_face(path, index)
     known = _NO_LIGATURES if face.layout_engine == ImageFont.Layout.RAQM else None
-    together = face.getlength(pair, features=known)
-    apart = face.getlength(pair[0], features=known) + face.getlength(pair[1], features=known)
-    return (together - apart) / _KERNING_SIZE
+    return float(face.getlength(text, features=known))
 
 
 @lru_cache(maxsize=_FACES)

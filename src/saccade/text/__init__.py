@@ -1,0 +1,1 @@
+"""Reading text: what turns a network's numbers into boxes, lines and characters, in NumPy."""

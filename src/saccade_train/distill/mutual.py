@@ -1,0 +1,57 @@
+"""Deep mutual learning (Zhang et al., arXiv 1706.00384): two networks learn from each other.
+
+Both get a gradient. To learn from a teacher that stays as it is, give its side detached.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+__all__ = ["mutual_kl", "mutual_map_kl"]
+
+
+def mutual_kl(first: Tensor, second: Tensor) -> Tensor:
+    """Half of KL(p || q) + KL(q || p), for the softmax of logits.
+
+    As in U-DML of PP-OCRv2 (arXiv 2109.03144, section 2.2): summed over everything but the batch,
+    so a long line weighs more than a short one.
+
+    Args:
+        first: logits (N, ..., C).
+        second: logits of the same shape.
+
+    Returns:
+        float32 scalar.
+
+    Examples:
+        >>> import torch
+        >>> a = torch.tensor([[[1.0, 2, 3], [0, 0, 0]]])
+        >>> b = torch.tensor([[[3.0, 2, 1], [0, 1, 0]]])
+        >>> round(float(mutual_kl(a, b)), 4)
+        1.2718
+    """
+    log_p, log_q = first.float().log_softmax(-1), second.float().log_softmax(-1)
+    # KL(p || q) + KL(q || p) = sum (p - q) (log p - log q)
+    both = ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum()
+    return both / (2 * first.shape[0])
+
+
+def mutual_map_kl(first: Tensor, second: Tensor, eps: float = 1e-5) -> Tensor:
+    """The same for probability maps, pixel by pixel, without the part of the background.
+
+    Half the mean of q log((q + eps) / (p + eps) + eps) + p log((p + eps) / (q + eps) + eps), as
+    ``PaddleOCR/ppocr/losses/basic_loss.py`` has it for text detectors.
+
+    Args:
+        first: probabilities (N, ...), in 0..1.
+        second: of the same shape.
+        eps: keeps logarithms finite.
+
+    Returns:
+        Scalar: the mean over pixels and batch. (The reference keeps one number a picture and
+        differentiates their sum, which Adam doesn't notice.)
+    """
+    p, q = first.float(), second.float()
+    forward = q * ((q + eps) / (p + eps) + eps).log()
+    backward = p * ((p + eps) / (q + eps) + eps).log()
+    return (forward + backward).mean() / 2

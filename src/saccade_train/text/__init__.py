@@ -1,0 +1,1 @@
+"""What only the training of text networks needs."""
