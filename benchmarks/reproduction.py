@@ -169,7 +169,7 @@ def table(seeds: range) -> str:
     for pack, (archive, recipe) in PACKS.items():
         milliseconds = latencies(pack)
         lines += [
-            f"\n`saccade train {recipe} --data {archive} --out RUN`, then the arguments of a row:\n",
+            f"\n`saccade train {recipe} --data {archive} --out RUN`, arguments of a row:\n",
             "| what | top-1 % | spread | seeds | parameters | ms | arguments |",
             "|---|---|---|---|---|---|---|",
         ]

@@ -101,7 +101,8 @@ class Problem:
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.reason}"
+        # Most reasons are messages of errors, and name the item themselves.
+        return self.reason if self.where in self.reason else f"{self.where}: {self.reason}"
 
 
 def nearest(word: str, choices: Iterable[str], count: int = 3) -> str:

@@ -7,6 +7,7 @@ never imports ``saccade_train``.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import os
@@ -42,6 +43,7 @@ VERBS = {
     "eval": Verb("saccade_train.cli.evaluate:evaluate", "Measure a model on labelled pictures."),
     "export": Verb("saccade_train.cli.export:export", "Make a model file from a training."),
     "import": Verb("saccade_train.cli.import_:import_", "Make a model file from Paddle weights."),
+    "synth": Verb("saccade_train.cli.synth:app", "Make pictures of text, with labels."),
 }
 
 # The extra that brings a package, for the message when it is missing.
@@ -147,6 +149,9 @@ def main(arguments: list[str] | None = None) -> int:
         reader of the output went away.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    # Python has no stream where the caller closed it ("saccade ... >&-", some services).
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A name that the terminal cannot show is shown in escapes, not answered by a crash.
@@ -171,6 +176,10 @@ def main(arguments: list[str] | None = None) -> int:
         if debug:
             raise
         return _report_fault(error)
+
+
+def _nowhere() -> io.TextIOWrapper:
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123
 
 
 def _load(name: str) -> Any:
@@ -216,6 +225,9 @@ def _report_fault(error: Exception) -> int:
         return 1
     if isinstance(error, MemoryError):
         _say("out of memory; use smaller pictures or a smaller --batch")
+        return 1
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        _say(f"cannot write {error.filename or 'the output'}: the disk is full; free some space")
         return 1
     detail = " ".join(str(error).split())
     _say(

@@ -148,23 +148,31 @@ class Drawings:
                     f"{out}: cannot be made a folder ({error.strerror}); choose another --draw"
                 ) from error
 
-    def save(self, image: str, draw: Callable[[Any], Any]) -> None:
+    def save(self, image: str, draw: Callable[[Any], Any]) -> bool:
         """Draw into a copy of a picture and save it.
 
         Args:
             image: Path of the picture.
             draw: Takes and returns a picture, uint8 RGB.
 
-        Raises:
-            ImageError: The copy cannot be written, or would overwrite the picture itself.
+        Returns:
+            False, after a complaint, when the copy cannot be written or would overwrite the picture
+            itself: the answer and the other pictures do not suffer for it.
         """
         if self._out is None:
-            return
+            return True
+        try:
+            self._save(self._out, Path(image), draw)
+        except ImageError as error:
+            complain(error)
+            return False
+        return True
+
+    def _save(self, out: Path, source: Path, draw: Callable[[Any], Any]) -> None:
         from saccade.imaging.draw import save_image
         from saccade.imaging.read import read_image
 
-        source = Path(image)
-        target = self._out / self._name(source) if self._is_folder else self._out
+        target = out / self._name(source) if self._is_folder else out
         if target.exists() and target.samefile(source):
             raise ImageError(f"{target}: --draw would overwrite the picture; choose another place")
         save_image(target, draw(read_image(source)))

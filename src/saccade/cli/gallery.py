@@ -13,6 +13,7 @@ from saccade.cli.common import (
     RuntimeOption,
     ThreadsOption,
     complain,
+    console,
     print_json,
 )
 
@@ -74,10 +75,15 @@ def create(
       saccade gallery create pantry.gallery products/        (products/LABEL/*.jpg)
       saccade gallery create pantry.gallery --model my.onnx
     """  # noqa: D301
+    from saccade.errors import GalleryError
     from saccade.gallery import create_gallery
     from saccade.tasks.embed import Embedder
 
     found = _find(pictures or [], label, list_file)
+    if found is not None and not found.found:
+        for problem in found.problems:
+            complain(problem)
+        raise GalleryError(f"{place} was not created: no picture to add was found")
     embedder = Embedder(model, runtime=runtime, threads=threads)
     with create_gallery(place, embedder) as shelf:
         typer.echo(f"created {place} for the model {embedder.name}", err=True)
@@ -140,9 +146,15 @@ def list_(
       saccade gallery list pantry.gallery
       saccade gallery list pantry.gallery --label lemon --json
     """  # noqa: D301
+    from saccade.errors import GalleryError
     from saccade.gallery import Gallery
 
     with Gallery.open(place) as shelf:
+        if label is not None and label not in shelf.labels():
+            raise GalleryError(
+                f"{place} has no picture labelled {label!r}; see its labels with: "
+                f"saccade gallery list {place}"
+            )
         if json:
             for item in shelf.items(label):
                 print_json(item.to_dict())
@@ -178,16 +190,15 @@ def _fill(shelf: Gallery, embedder: PictureEmbedder, found: Pictures) -> None:
 
     from saccade.gallery import add_pictures
 
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    screen = Console(stderr=True)
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
         task = progress.add_task("add", total=len(found.found))
         report = add_pictures(
             shelf, embedder, found.found, on_progress=lambda done: progress.advance(task, done)
         )
     problems = [*found.problems, *report.problems]
     for problem in problems:
-        # Most reasons name the picture themselves.
-        complain(problem.reason if problem.where in problem.reason else problem)
+        complain(problem)
     parts = [f"{report.added} added"]
     if report.duplicates:
         parts.append(f"{report.duplicates} there already")
@@ -204,7 +215,6 @@ def _size(shelf: Gallery) -> str:
 
 
 def _print_table(shelf: Gallery, label: str | None) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -217,7 +227,7 @@ def _print_table(shelf: Gallery, label: str | None) -> None:
         # Text, not str: brackets in a label are no markup.
         added = item.added_at[:19].replace("T", " ")
         table.add_row(str(item.id), Text(item.label), Text(item.source), added)
-    console = Console()
+    screen = console()
     if table.row_count:
-        console.print(table)
-    console.print(Text(f"{_size(shelf)}, made with the model {shelf.model}"))
+        screen.print(table)
+    screen.print(Text(f"{_size(shelf)}, made with the model {shelf.model}"))

@@ -66,7 +66,7 @@ def look(
             complain(answer)
             complete = False
             continue
-        drawings.save(answer.image, answer.draw)
+        complete &= drawings.save(answer.image, answer.draw)
         if json:
             print_json(answer.to_dict())
         else:

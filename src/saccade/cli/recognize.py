@@ -15,6 +15,7 @@ from saccade.cli.common import (
     RuntimeOption,
     ThreadsOption,
     complain,
+    console,
     expand,
     print_json,
     progress,
@@ -92,7 +93,7 @@ def recognize(
                 complain(answer)
                 complete = False
                 continue
-            drawings.save(answer.image, answer.draw)
+            complete &= drawings.save(answer.image, answer.draw)
             if json:
                 print_json(answer.to_dict())
             else:
@@ -105,7 +106,6 @@ def recognize(
 
 def print_objects(found: list[Recognized | Look]) -> None:
     """Print a table of the objects, each with what it resembles besides."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -120,4 +120,4 @@ def print_objects(found: list[Recognized | Look]) -> None:
             similar = [f"{' '.join(n.label.split())} {n.score:.2f}" for n in thing.neighbours]
             name = Text("unknown", "dim") if thing.label is None else Text(thing.label)
             table.add_row(Text(answer.image), name, f"{thing.score:.4f}", Text(", ".join(similar)))
-    Console().print(table)
+    console().print(table)

@@ -268,8 +268,8 @@ def _find_split(store: Store, split: str) -> tuple[str, str]:
         return "folders", ""
     if folders and split != "train":
         raise DatasetError(
-            f"{store.where} has no split {split!r}, only folders of classes; open it as 'train' "
-            "and hold a part of it out"
+            f"{store.where} has no split {split!r}, only folders of classes; open it as 'train', "
+            f"or sort its pictures into train/ and {split}/"
         )
     raise DatasetError(
         f"{store.where} is not a classification dataset; expected {split}.txt with classes.txt, "

@@ -127,7 +127,9 @@ def labelled_folder(root: str | os.PathLike[str]) -> Pictures:
         result += with_label([subfolder], label)
     strays = [path for path in inside if path.is_file()]
     return result + Pictures(
-        problems=tuple(Problem(str(path), "lies in no label's folder") for path in strays)
+        problems=tuple(
+            Problem(str(path), "lies in no label's folder; move it into one") for path in strays
+        )
     )
 
 

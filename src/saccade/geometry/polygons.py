@@ -180,7 +180,7 @@ def intersection_area(first: np.ndarray, second: np.ndarray) -> float:
         return 0.0
     # Even-odd parts come back with holes running the other way round, so signs matter.
     parts = engine.Execute(pyclipper.CT_INTERSECTION, pyclipper.PFT_EVENODD, pyclipper.PFT_EVENODD)
-    return abs(sum(pyclipper.Area(part) for part in parts)) / _GRID**2
+    return float(abs(sum(pyclipper.Area(part) for part in parts))) / _GRID**2
 
 
 def iou(first: np.ndarray, second: np.ndarray) -> float:
@@ -201,6 +201,11 @@ def is_simple(polygon: np.ndarray) -> bool:
     if count < 3 or area(corners) == 0:
         return False
     ends = np.roll(corners, -1, axis=0)
+    if count == 4:  # nearly all text; one that turns the same way at each corner is convex
+        x, y = (ends - corners).T
+        turns = x * np.roll(y, -1) - y * np.roll(x, -1)
+        if (turns > 0).all() or (turns < 0).all():
+            return True
     for i in range(count):
         for j in range(i + 1, count):
             if (i + 1) % count == j or (j + 1) % count == i:

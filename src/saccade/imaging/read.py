@@ -118,7 +118,7 @@ def list_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
         try:
             mode = path.stat().st_mode
         except (OSError, ValueError) as error:
-            raise ImageError(_no_file(str(path), error)) from error
+            raise ImageError(_no_file(os.fsdecode(given), error)) from error
         if not stat.S_ISDIR(mode):
             found.append(path)
             continue

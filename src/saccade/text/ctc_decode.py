@@ -1,8 +1,8 @@
 """From the probabilities of a CTC recogniser to text, with where each character stands.
 
 Class 0 is the blank; class k is character ``alphabet[k - 1]``. The greedy rule and its score are
-those of ``PaddleOCR/ppocr/postprocess/rec_postprocess.py``; the beam search over prefixes is that of
-Hannun et al. (arXiv 1408.2873, algorithm 1) without a language model.
+those of ``PaddleOCR/ppocr/postprocess/rec_postprocess.py``; the beam search over prefixes is that
+of Hannun et al. (arXiv 1408.2873, algorithm 1) without a language model.
 """
 
 from __future__ import annotations
@@ -82,9 +82,7 @@ def decode_greedy(probabilities: np.ndarray, alphabet: Sequence[str]) -> list[Li
     _check(probabilities, 3, alphabet)
     indices = probabilities.argmax(axis=2)
     best = np.take_along_axis(probabilities, indices[..., None], axis=2)[..., 0]
-    return [
-        collapse(line, scores, alphabet) for line, scores in zip(indices, best, strict=True)
-    ]
+    return [collapse(line, scores, alphabet) for line, scores in zip(indices, best, strict=True)]
 
 
 def collapse(indices: np.ndarray, scores: np.ndarray, alphabet: Sequence[str]) -> LineText:
@@ -196,7 +194,7 @@ def decode_beam(
         tried = np.argsort(-step[1:], kind="stable")[:candidates] + 1
         grown: dict[_Prefix, tuple[float, float]] = defaultdict(lambda: nothing)
         for prefix, (blank, other) in beams.items():
-            classes, word = prefix
+            classes, _ = prefix
             total = _add(blank, other)
             _put(grown, prefix, total + step[BLANK], -math.inf)
             if classes:
@@ -261,9 +259,7 @@ def force_align(probabilities: np.ndarray, classes: Sequence[int]) -> np.ndarray
     return path
 
 
-def _extend(
-    prefix: _Prefix, index: int, character: str, words: WordList | None
-) -> _Prefix | None:
+def _extend(prefix: _Prefix, index: int, character: str, words: WordList | None) -> _Prefix | None:
     """Put a character behind a prefix, if the words allow it."""
     classes, word = prefix
     if words is None:

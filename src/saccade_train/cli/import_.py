@@ -42,14 +42,12 @@ def import_(
 
     The model file is compared with the imported network before it appears.
 
+    \b
     Examples:
-
       saccade import PPLCNet_x1_0_pretrained.pdparams --arch lcnet_x1_0 -o lcnet.onnx
-
       saccade import ResNet50_vd_pretrained.pdparams --arch resnet50_vd -o resnet.onnx
-
       saccade import lcnet_100.safetensors --arch lcnet_x1_0 -o lcnet.onnx --labels names.txt
-    """  # noqa: D412
+    """  # noqa: D301
     from saccade.imaging.prepare import Prepare
     from saccade_train.export.onnx import export_model
     from saccade_train.paddle.importing import import_classifier

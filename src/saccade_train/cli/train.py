@@ -62,19 +62,17 @@ def train(
     checkpoint and the best weights. Stopping with Ctrl-C, or a power cut, costs nothing: the same
     command goes on.
 
+    \b
     Examples:
       saccade train classify_small --data flowers/ --out runs/flowers
-
       saccade train classify_small --data a.zip --data b/ --out runs/ab epochs=20 optimiser.lr=0.05
-
       saccade train classify_small --data flowers/ --out runs/fine init=runs/ab
-
       torchrun --nproc_per_node 2 --no-python saccade train classify_small --data x/ --out runs/x
 
+    \b
     Afterwards:
-
       saccade export runs/flowers -o flowers.onnx
-    """
+    """  # noqa: D301
     import torch
 
     from saccade.runtime.threads import available_threads

@@ -1,8 +1,8 @@
 """Aggregation cross entropy (Xie et al., arXiv 1904.08364): how often does each class occur?
 
-Order doesn't matter to it; it helps CTC along with the counts. ``PaddleOCR/ppocr/losses/ace_loss.py``
-puts the mean of the softmax through a second softmax, which flattens it; by default that is left
-out.
+Order doesn't matter to it; it helps CTC along with the counts. PaddleOCR's
+``ppocr/losses/ace_loss.py`` puts the mean of the softmax through a second softmax, which flattens
+it; by default that is left out.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class DBFPN(nn.Module):
     Args:
         in_channels: channels of the maps by the names 4, 8, 16, 32
             (:attr:`Backbone.feature_channels`).
-        channels: of the pyramid and of the output: 96 for the mobile detector, 256 for the server's.
+        channels: of the pyramid and of the output: 96 for the mobile detector, 256 for the teacher.
 
     Raises:
         OptionError: ``channels`` is no multiple of 4.

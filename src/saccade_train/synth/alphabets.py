@@ -120,8 +120,8 @@ def fit_to_alphabet(text: str, alphabet: frozenset[str]) -> str:
         >>> fit_to_alphabet("Œuvre—naïve", frozenset(ASCII))
         'OEuvre-naive'
     """
-    if alphabet.issuperset(text):
-        return text
+    if alphabet.issuperset(text) and "  " not in text:
+        return text.strip()
     pieces = []
     for character in unicodedata.normalize("NFC", text):
         if character in alphabet:

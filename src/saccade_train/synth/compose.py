@@ -35,7 +35,7 @@ def print_ink(
     """What printing and age do to the ink; ``small`` print is spared what would efface it."""
     steps: Sequence[tuple[float, Effect]] = (
         (options.bold, ink.embolden),
-        (options.thin, ink.thin),
+        (0.0 if small else options.thin, ink.thin),
         (options.press, ink.press),
         (options.fade, ink.fade),
         (options.speckle, ink.speckle),
@@ -156,4 +156,5 @@ def _drop_shadow(
     cast = cv2.GaussianBlur(cast, (0, 0), 0.4 + 0.05 * letter * rng.random())
     depth = np.float32((0.3 + 0.6 * rng.random()) / 255)
     shade = 1.0 - depth * cast.astype(np.float32)
-    return picture * (shade[..., None] if picture.ndim == 3 else shade)
+    shaded: np.ndarray = picture * (shade[..., None] if picture.ndim == 3 else shade)
+    return shaded

@@ -39,7 +39,7 @@ _SPECIMEN = "Rage0379&Qb"
 _TRIES = 12
 # One face of a family that has many is plain more often than in proportion.
 _PLAIN = ("regular", "book", "roman", "medium", "normal", "text", "r")
-_PLAIN_WEIGHT = 4.0
+_PLAIN_WEIGHT = 6.0
 
 
 @dataclass(frozen=True)
@@ -272,7 +272,7 @@ def _read_font(path: str, alphabet: str) -> tuple[tuple[Font, bytes], ...]:
 
 def _coverage(face: ImageFont.FreeTypeFont, alphabet: str) -> frozenset[str]:
     blank = _shape(face, _MISSING)
-    if all(_shape(face, character) == blank for character in alphabet[:: _STRIDE]):
+    if all(_shape(face, character) == blank for character in alphabet[::_STRIDE]):
         return frozenset()  # a font of another script: most of them are seen through at once
     shapes: dict[_Shape, str] = {}
     characters = set()
@@ -312,7 +312,8 @@ def _thumbnail(mask: np.ndarray) -> np.ndarray:
     """A glyph as a vector of unit length, whatever its size and weight."""
     small = cv2.GaussianBlur(cv2.resize(mask, (12, 12), interpolation=cv2.INTER_AREA), (0, 0), 1.0)
     centred = small.astype(np.float32) - small.mean()
-    return centred / (np.linalg.norm(centred) + 1e-6)
+    unit: np.ndarray = centred / (np.linalg.norm(centred) + 1e-6)
+    return unit
 
 
 def _shape(face: ImageFont.FreeTypeFont, character: str) -> _Shape:

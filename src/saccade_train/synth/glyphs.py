@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageFont, features
@@ -64,7 +65,10 @@ class _Face:
             core, (left, top) = self._face.getmask2(character, mode="L", anchor="ls")
             width, height = core.size
             mask = np.frombuffer(bytes(core), np.uint8).reshape(height, width)
-            glyph = _Glyph(mask, left, top, advance)
+            # FreeType leaves empty rows and columns at some edges.
+            x, y, width, height = cv2.boundingRect(mask)
+            mask = np.ascontiguousarray(mask[y : y + height, x : x + width])
+            glyph = _Glyph(mask, left + x, top + y, advance)
         self.glyphs[character] = glyph
         return glyph
 
@@ -230,7 +234,5 @@ def _length(path: str, index: int, text: str) -> float:
 def _kerning_face(path: str, index: int) -> ImageFont.FreeTypeFont:
     # Only Raqm reads the kerning tables of today's fonts.
     if path and features.check("raqm"):
-        return ImageFont.truetype(
-            path, _KERNING_SIZE, index, layout_engine=ImageFont.Layout.RAQM
-        )
+        return ImageFont.truetype(path, _KERNING_SIZE, index, layout_engine=ImageFont.Layout.RAQM)
     return load_font(path, index, _KERNING_SIZE)

@@ -27,7 +27,8 @@ def paper(rng: np.random.Generator, height: int, width: int) -> Field:
     field = field + np.float32(0.12 * third) * pools.grain(rng, height, width)
     if first < 0.3:
         field = field + np.float32(0.1) * pools.fibres(rng, height, width)
-    return np.clip(field, -1, 1)
+    clipped: Field = np.clip(field, -1, 1)
+    return clipped
 
 
 def gradient(rng: np.random.Generator, height: int, width: int) -> Field:
@@ -47,7 +48,8 @@ def scene(rng: np.random.Generator, height: int, width: int) -> Field:
     if drawn < 0.45:
         return gradient(rng, height, width)
     if drawn < 0.6:
-        return np.clip(0.4 * pools.fibres(rng, height, width), -1, 1)
+        streaks: Field = np.clip(0.4 * pools.fibres(rng, height, width), -1, 1)
+        return streaks
     if drawn < 0.72:
         return _stripes(rng, height, width)
     if drawn < 0.82:
@@ -71,7 +73,8 @@ def _bricks(rng: np.random.Generator, height: int, width: int) -> Field:
     odd = (y // row % 2)[:, None]
     joints = ((y % row) < 2)[:, None] | (((x[None] + odd * column // 2) % column) < 2)
     field = 0.4 * pools.clouds(rng, height, width, 12) + np.where(joints, -0.7, 0.3)
-    return np.clip(field, -1, 1).astype(np.float32)
+    bricks: Field = np.clip(field, -1, 1).astype(np.float32)
+    return bricks
 
 
 def _things(rng: np.random.Generator, height: int, width: int) -> Field:
@@ -110,15 +113,14 @@ def two_colours(
 
 def _tint(rng: np.random.Generator, level: float) -> NDArray[np.float32]:
     """A colour of about that brightness, from grey to vivid."""
-    hue, strength = rng.random(), rng.random() ** 1.5
-    turn = 2 * math.pi * (hue + np.array([0.0, 1 / 3, 2 / 3]))
-    vivid = np.cos(turn)
-    weights = np.array([0.299, 0.587, 0.114])
-    vivid -= float(vivid @ weights)
+    hue, strength, _ = rng.random(3).tolist()
+    vivid = [math.cos(2 * math.pi * (hue + part / 3)) for part in range(3)]
+    grey = 0.299 * vivid[0] + 0.587 * vivid[1] + 0.114 * vivid[2]
+    vivid = [part - grey for part in vivid]
     # As strong as the corners of the cube allow.
-    with np.errstate(divide="ignore"):
-        room = np.where(vivid > 0, (255 - level) / vivid, np.where(vivid < 0, -level / vivid, 1e9))
-    return (level + vivid * strength * max(0.0, float(room.min()))).astype(np.float32)
+    room = min((255 - level) / v if v > 0 else level / -v for v in vivid if abs(v) > 1e-6)
+    reach = max(0.0, room) * strength**1.5
+    return np.array([level + v * reach for v in vivid], np.float32)
 
 
 def colour(

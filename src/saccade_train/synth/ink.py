@@ -11,7 +11,7 @@ import numpy as np
 
 from . import pools
 from ._types import Picture, Quads
-from .geometry import grow, outline
+from .geometry import grow, letter_height, outline
 
 __all__ = [
     "dot_matrix",
@@ -28,7 +28,7 @@ __all__ = [
 
 def embolden(mask: Picture, quads: Quads, rng: np.random.Generator) -> tuple[Picture, Quads]:
     """Thicken strokes by up to about a sixteenth of the line's height."""
-    reach = max(1, round(rng.random() * _height(quads) / 24))
+    reach = max(1, round(rng.random() * letter_height(quads) / 24))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     return cv2.dilate(mask, kernel), grow(quads, reach)  # type: ignore[return-value]
 
@@ -47,7 +47,7 @@ def press(mask: Picture, quads: Quads, rng: np.random.Generator) -> tuple[Pictur
     strokes swell or break.
     """
     height, width = mask.shape
-    size = _height(quads)
+    size = letter_height(quads)
     blurred = cv2.GaussianBlur(mask, (0, 0), size * (0.018 + 0.02 * rng.random()))
     roughness = 8.0 + 26.0 * rng.random()
     strokes = blurred[mask > 128]
@@ -64,7 +64,7 @@ def press(mask: Picture, quads: Quads, rng: np.random.Generator) -> tuple[Pictur
 def fade(mask: Picture, quads: Quads, rng: np.random.Generator) -> tuple[Picture, Quads]:
     """Thermal print that is old or short of heat: pale bands, blotches, rows that are missing."""
     height, width = mask.shape
-    size = _height(quads)
+    size = letter_height(quads)
     field = 0.75 + 0.35 * pools.clouds(rng, height, width, size * (1.0 + 4.0 * rng.random()))
     if rng.random() < 0.4:
         slope = (rng.random() - 0.5) * 0.8
@@ -81,7 +81,7 @@ def fade(mask: Picture, quads: Quads, rng: np.random.Generator) -> tuple[Picture
 
 def pixelate(mask: Picture, quads: Quads, rng: np.random.Generator) -> tuple[Picture, Quads]:
     """A print head's coarse grid: whole square dots, 16 to 24 to the line's height."""
-    cell = _height(quads) / (16 + 8 * rng.random())
+    cell = letter_height(quads) / (16 + 8 * rng.random())
     cells = _cells(mask, cell, level=100 + 60 * rng.random())
     large = cv2.resize(cells, (mask.shape[1], mask.shape[0]), interpolation=cv2.INTER_LINEAR)
     steep = np.clip((large.astype(np.float32) - 128) * 2.5 + 128, 0, 255).astype(np.uint8)
@@ -91,7 +91,7 @@ def pixelate(mask: Picture, quads: Quads, rng: np.random.Generator) -> tuple[Pic
 def dot_matrix(mask: Picture, quads: Quads, rng: np.random.Generator) -> tuple[Picture, Quads]:
     """A needle printer: round dots with gaps, 10 to 14 to the line's height."""
     height, width = mask.shape
-    cell = _height(quads) / (10.0 + 4.0 * rng.random())
+    cell = letter_height(quads) / (10.0 + 4.0 * rng.random())
     cells = _cells(mask, cell, level=70 + 40 * rng.random())
     rows, columns = cells.shape
     large = cv2.resize(cells, (width, height), interpolation=cv2.INTER_NEAREST)
@@ -107,7 +107,7 @@ def underline(
     mask: Picture, quads: Quads, rng: np.random.Generator, *, baseline: float
 ) -> tuple[Picture, Quads]:
     """A rule below the text, or through its feet. It belongs to no character."""
-    size = _height(quads)
+    size = letter_height(quads)
     left, _, right, _ = outline(quads)
     thickness = max(1, round(size * (0.03 + 0.05 * rng.random())))
     top = round(baseline + size * (0.04 + 0.16 * rng.random()))
@@ -149,8 +149,3 @@ def _cells(mask: Picture, cell: float, level: float) -> Picture:
     size = (max(1, round(width / cell)), max(1, round(height / cell)))
     small = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
     return ((small > level) * np.uint8(255)).astype(np.uint8)
-
-
-def _height(quads: Quads) -> float:
-    """Of the line: from its highest to its lowest ink, at least 8 pixels."""
-    return max(8.0, float(quads[..., 1].max() - quads[..., 1].min()))

@@ -12,6 +12,7 @@ import numpy as np
 
 from . import pools
 from ._types import Picture, Quads
+from .geometry import letter_height
 
 __all__ = [
     "blur",
@@ -29,14 +30,14 @@ __all__ = [
 
 
 def blur(image: Picture, quads: Quads, rng: np.random.Generator) -> tuple[Picture, Quads]:
-    """Out of focus, by up to a fiftieth of a crop's height or so (0.3 to 1.6 pixels)."""
-    most = min(1.6, 0.3 + 0.022 * min(image.shape[0], 60))
+    """Out of focus, as far as letters stay letters: a deviation of 0.3 to 1.6 pixels."""
+    most = 0.3 + 0.022 * min(letter_height(quads), 60.0)
     return cv2.GaussianBlur(image, (0, 0), 0.3 + (most - 0.3) * rng.random()), quads  # type: ignore[return-value]
 
 
 def motion_blur(image: Picture, quads: Quads, rng: np.random.Generator) -> tuple[Picture, Quads]:
     """A shaken hand: smeared along one direction, by 1.5 to 5 pixels."""
-    length = 1.5 + 3.5 * rng.random() * min(1.0, image.shape[0] / 64)
+    length = 1.5 + 3.5 * rng.random() * min(1.0, letter_height(quads) / 64)
     angle = math.pi * rng.random()
     kernel = np.zeros((7, 7), np.float32)
     end = np.array([math.cos(angle), math.sin(angle)]) * length / 2
@@ -80,12 +81,10 @@ def jpeg(image: Picture, quads: Quads, rng: np.random.Generator) -> tuple[Pictur
     return cv2.imdecode(data, flags), quads  # type: ignore[return-value]
 
 
-def low_resolution(
-    image: Picture, quads: Quads, rng: np.random.Generator
-) -> tuple[Picture, Quads]:
-    """Shrunk and enlarged again: a picture from far away. At least 14 pixels of height remain."""
+def low_resolution(image: Picture, quads: Quads, rng: np.random.Generator) -> tuple[Picture, Quads]:
+    """Shrunk and enlarged again: a picture from far away. Lines keep 14 pixels."""
     height, width = image.shape[:2]
-    share = max(0.4 + 0.5 * rng.random(), min(1.0, 14 / height))
+    share = max(0.4 + 0.5 * rng.random(), min(1.0, 14 / letter_height(quads)))
     size = (max(1, round(width * share)), max(1, round(height * share)))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     back = cv2.INTER_LINEAR if rng.random() < 0.5 else cv2.INTER_CUBIC

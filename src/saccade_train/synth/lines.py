@@ -169,7 +169,7 @@ def draw_text(options: SynthOptions, lexicon: Lexicon, rng: np.random.Generator)
     letters = frozenset(options.alphabet)
     low, high = options.length
     text = ""
-    for _ in range(8):
+    for _ in range(8 + low // 4):
         kind = draw_kind(options.kinds, rng)
         piece = fit_to_alphabet(KINDS[kind](lexicon, rng), letters)
         text = f"{text} {piece}" if text and " " in letters else text + piece
@@ -212,13 +212,13 @@ def _render(
     left, top, right, bottom = setting.box
     # Room for leaning, thickening, bending and the neighbours.
     pad = round(0.6 * size)
-    mask = np.zeros((math.ceil(bottom - top) + 2 * pad, math.ceil(right - left) + 2 * pad), np.uint8)
+    mask = np.zeros(
+        (math.ceil(bottom - top) + 2 * pad, math.ceil(right - left) + 2 * pad), np.uint8
+    )
     x, y = pad - math.floor(left), pad - math.floor(top)
     paint(mask, setting, x, y, strengths=strengths)
     if happens(rng, options.underline):
-        mask, _ = ink.underline(
-            mask, geometry.move(setting.quads, x, y), rng, baseline=float(y)
-        )
+        mask, _ = ink.underline(mask, geometry.move(setting.quads, x, y), rng, baseline=float(y))
     if happens(rng, options.neighbours):
         _add_neighbours(mask, setting, x, y, font, options, lexicon, rng)
     quads = geometry.move(with_words(setting), x, y)

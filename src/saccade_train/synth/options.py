@@ -45,6 +45,8 @@ class SynthOptions:
     come more often."""
     page: tuple[int, int] = (720, 1100)
     """Longer side of page pictures, in pixels."""
+    on_table: float = 0.2
+    """A page is photographed on a table, in perspective, rather than scanned."""
     colour: float = 0.0
     """Ground and ink have colours, rather than greys."""
 
@@ -175,8 +177,7 @@ class SynthOptions:
 _CHANCES = tuple(
     field.name
     for field in fields(SynthOptions)
-    if field.type == "float"
-    and field.name not in ("weight", "rotation", "slant", "perspective")
+    if field.type == "float" and field.name not in ("weight", "rotation", "slant", "perspective")
 )
 _RANGES = tuple(
     field.name
@@ -229,6 +230,7 @@ _RECEIPT = SynthOptions(
     ),
     length=(1, 48),
     layout="receipt",
+    on_table=0.25,
     native=(16, 44),
     mono=0.6,
     stretch=(0.55, 1.4),

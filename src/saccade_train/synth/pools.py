@@ -74,10 +74,12 @@ def _fibres() -> Field:
 def _clouds() -> Field:
     base = _white()[::-1, ::-1]
     field = sum(s**0.7 * _unit(cv2.GaussianBlur(base, (0, 0), s)) for s in (3.0, 7.0, 17.0))
-    field = np.asarray(field, np.float32)
-    return field / np.abs(field).max()
+    unscaled: Field = np.asarray(field, np.float32)
+    scaled: Field = unscaled / np.abs(unscaled).max()
+    return scaled
 
 
 def _unit(field: object) -> Field:
     array = np.asarray(field, np.float32)
-    return (array - array.mean()) / array.std()
+    scaled: Field = (array - array.mean()) / array.std()
+    return scaled

@@ -25,9 +25,9 @@ __all__ = ["KINDS", "Lexicon", "pick", "pseudo_word", "read_lexicon", "recase", 
 _Item = TypeVar("_Item")
 _CURRENCIES = ("$", "$", "€", "€", "£", "RM", "USD ", "EUR ", "CHF ", "kr ", "Rp", "S$", "¥")
 _MONTHS = (
-    "January February March April May June July August September October November December".split()
+    ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
 )
-_DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+_DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 _CODE_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _DOMAINS = ("com", "org", "net", "co.uk", "de", "fr", "eu", "com.my", "io")
 # The letter before and the two before: enough for words that can be spoken.
@@ -87,14 +87,11 @@ def whole(rng: np.random.Generator, low: int, high: int) -> int:
     return low + int(rng.random() * (high - low + 1))
 
 
-def recase(
-    text: str, rng: np.random.Generator, *, upper: float = 0.25, title: float = 0.2
-) -> str:
+def recase(text: str, rng: np.random.Generator, *, upper: float = 0.25, title: float = 0.2) -> str:
     """Set a line in capitals or Title Case, sometimes."""
     drawn = rng.random()
     if drawn < upper:
-        # Not ß: its capital form is hardly ever seen, and SS would change the length of words.
-        return "".join(c if c == "ß" else c.upper() for c in text)
+        return text.upper()
     if drawn < upper + title:
         return " ".join(word[:1].upper() + word[1:] for word in text.split(" "))
     return text
@@ -230,7 +227,9 @@ def _number(lexicon: Lexicon, rng: np.random.Generator) -> str:
     if drawn == 3:
         return f"{pick(rng, '+-#')}{value}"
     if drawn == 4:
-        return f"{whole(rng, 1, 99)}{pick(rng, ('/', '.', ':', '-', ' x ', 'X'))}{whole(rng, 1, 99)}"
+        return (
+            f"{whole(rng, 1, 99)}{pick(rng, ('/', '.', ':', '-', ' x ', 'X'))}{whole(rng, 1, 99)}"
+        )
     return str(value)
 
 
@@ -464,7 +463,9 @@ def _receipt(lexicon: Lexicon, rng: np.random.Generator) -> str:
     if drawn < 0.92:
         return company(rng)
     if drawn < 0.96:
-        return pick(rng, ("X", "*", ":", "%", "SR", "ZR", "RM", "$", "€", "T", "S", "@", "(KB)", "#"))
+        return pick(
+            rng, ("X", "*", ":", "%", "SR", "ZR", "RM", "$", "€", "T", "S", "@", "(KB)", "#")
+        )
     return f"{label(rng)} {amount(rng)}"
 
 

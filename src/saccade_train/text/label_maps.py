@@ -1,9 +1,9 @@
 """The maps that a DB text detector learns to draw (Liao et al., arXiv 1911.08947, section 3.3).
 
 Shrink map: each text polygon, moved inwards. Threshold map: 0.7 on the outline of each polygon,
-falling to 0.3 within the same distance to either side. Rules, constants and their order are those of
-``PaddleOCR/ppocr/data/imaug/make_border_map.py`` and ``make_shrink_map.py``; both compute in whole
-pixels, and so do we, because the maps are made of them.
+falling to 0.3 within the same distance to either side. Rules, constants and their order are those
+of ``PaddleOCR/ppocr/data/imaug/make_border_map.py`` and ``make_shrink_map.py``; both compute in
+whole pixels, and so do we, because the maps are made of them.
 
 One thing is different by default. The reference means the distance to an edge, but gives the
 distance to one of its corners wherever the edge is seen under an acute angle. With
@@ -176,9 +176,10 @@ def edge_distances(
     """
     measure = _edge_distance_compat if paddle_compat else _edge_distance
     corners = np.asarray(polygon, np.float32)
-    return np.minimum.reduce(
+    nearest: np.ndarray = np.minimum.reduce(
         [measure(x, y, a, b) for a, b in zip(corners, np.roll(corners, -1, axis=0), strict=True)]
     )
+    return nearest
 
 
 def _draw_outline(
@@ -211,10 +212,9 @@ def _edge_distance(x: np.ndarray, y: np.ndarray, a: np.ndarray, b: np.ndarray) -
     along = b - a
     length = float(along @ along)
     dx, dy = x - a[0], y - a[1]
-    if length == 0:
-        return np.hypot(dx, dy)
-    at = np.clip((dx * along[0] + dy * along[1]) / length, 0, 1)
-    return np.hypot(dx - at * along[0], dy - at * along[1])
+    at = np.clip((dx * along[0] + dy * along[1]) / (length or 1.0), 0, 1)
+    away: np.ndarray = np.hypot(dx - at * along[0], dy - at * along[1])
+    return away
 
 
 def _edge_distance_compat(x: np.ndarray, y: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -227,7 +227,8 @@ def _edge_distance_compat(x: np.ndarray, y: np.ndarray, a: np.ndarray, b: np.nda
         square_sine = np.nan_to_num(1 - cosine**2)
         away = np.sqrt(np.maximum(to_a * to_b * square_sine / length, 0))
     ends = np.sqrt(np.minimum(to_a, to_b))
-    return np.where(cosine < 0, ends, np.nan_to_num(away)).astype(np.float32)
+    distance: np.ndarray = np.where(cosine < 0, ends, np.nan_to_num(away)).astype(np.float32)
+    return distance
 
 
 def _fill(image: np.ndarray, polygon: np.ndarray, value: float) -> None:

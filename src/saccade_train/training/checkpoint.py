@@ -23,7 +23,7 @@ from typing import Any
 
 import safetensors
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, optim
 
 from saccade.errors import TrainingError
@@ -64,7 +64,9 @@ def write_folder(
     new.mkdir(parents=True)
     for name, group in tensors.items():
         file = new / f"{name}.safetensors"
-        save_file({key: value.detach().cpu().contiguous() for key, value in group.items()}, file)
+        plain = {key: value.detach().cpu().contiguous() for key, value in group.items()}
+        # Not save_file, which makes files that only their owner can read.
+        file.write_bytes(save(plain))
         _flush(file)
     (new / "state.json").write_text(json.dumps(state, indent=1), "utf-8")
     _flush(new / "state.json")

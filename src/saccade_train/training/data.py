@@ -47,7 +47,8 @@ def open_training_data(
         seed: Which pictures are held out.
 
     Raises:
-        DatasetError: A place is missing or empty, or a class of val is absent from train.
+        DatasetError: A place is missing or empty, all is of one class, or a class of val is absent
+            from train.
     """
     trains: list[ClassificationSet] = []
     vals: list[ClassificationSet] = []
@@ -72,6 +73,11 @@ def open_training_data(
     if not trains:
         raise DatasetError("no pictures to train on; name a folder, a list file or a .zip pack")
     joined = join_classification(trains)
+    if len(joined.classes) < 2:
+        named = ", ".join(str(place) for place in _places(data))
+        raise DatasetError(
+            f"{named}: one class only ({joined.classes[0]!r}); a classifier needs two or more"
+        )
     for place in _places(val):
         split = "val" if _has_val(place) else "train"
         vals.append(open_classification(place, split))

@@ -136,8 +136,6 @@ def train(
     if loaded is None:
         speaker = Report(out, total=0, active=lead, quiet=quiet, files=False)
         loaded = load_data(recipe, data, val, report=speaker)
-    if lead:
-        out.mkdir(parents=True, exist_ok=True)
     with only_writer(out) if lead else nullcontext():
         if lead and restart:
             clear_run(out)

@@ -110,14 +110,21 @@ def resumable(out: Path, recipe: ClassifyRecipe, data: str) -> tuple[Path, Progr
 
 @contextmanager
 def only_writer(out: Path) -> Iterator[None]:
-    """Hold a run folder, so that two trainings cannot write into it at once.
+    """Make a run folder and hold it, so that two trainings cannot write into it at once.
 
     The lock is the operating system's: it goes when the process goes, however that happens.
 
     Raises:
-        TrainingError: Another process holds it.
+        TrainingError: The folder cannot be written, or another process holds it.
     """
-    with (out / ".lock").open("w") as file:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = (out / ".lock").open("w")
+    except OSError as error:
+        raise TrainingError(
+            f"{out}: cannot be made a run folder ({error.strerror or error}); give another --out"
+        ) from None
+    with lock as file:
         try:
             import fcntl
         except ImportError:  # Windows

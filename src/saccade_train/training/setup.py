@@ -10,7 +10,7 @@ import torch
 from lightning_fabric import Fabric
 
 from saccade.datasets.classification import ClassificationSet
-from saccade.errors import DatasetError, OptionError, Problem
+from saccade.errors import OptionError, Problem
 from saccade.imaging.prepare import Prepare
 from saccade_train._types import Image
 from saccade_train.augment.geometric import shrink_short
@@ -92,10 +92,6 @@ def load_data(
     opened = open_training_data(data, val, holdout=options.holdout, seed=recipe.seed)
     for note in opened.notes:
         report.say(note)
-    if len(opened.train.classes) < 2:
-        raise DatasetError(
-            f"{data}: one class only ({opened.train.classes[0]!r}); a classifier needs two or more"
-        )
     limit = options.cache_mb * 2**20
     workers = max(1, options.workers)
     problems = list(opened.problems)

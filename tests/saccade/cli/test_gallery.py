@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -162,6 +163,7 @@ def test_an_empty_gallery_knows_nobody(
         (["gallery", "add", "g", "--list", "nowhere"], 1, "the list nowhere cannot be read"),
         (["gallery", "add", "g", "shop", "-m", "other.onnx"], 1, "was made with the model"),
         (["gallery", "list", "toy.onnx"], 1, "is a file, not a gallery"),
+        (["gallery", "list", "g", "--label", "bleu"], 1, "no picture labelled 'bleu'; see"),
         (["gallery", "lisst", "g"], 2, "lisst"),
         (["recognize", "ask/red.png", "-g", "shop"], 1, "shop is not a gallery"),
         (["recognize", "ask/red.png"], 2, "--gallery"),
@@ -216,3 +218,27 @@ def test_help_is_honest_about_what_is_not_there(capsys: pytest.CaptureFixture[st
     assert "not calibrated" in text
     assert "0.5" in text
     assert recognize_module.DEFAULT_THRESHOLD == DEFAULT_THRESHOLD
+
+
+def test_tables_are_not_folded_in_files(shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = Path("a folder with quite a long name/and another one below it/for all the pictures")
+    folder.mkdir(parents=True)
+    shutil.copy("ask/blue.png", folder)
+    capsys.readouterr()
+    assert main(["recognize", str(folder), "-g", "g"]) == 0
+    assert str(folder / "blue.png") in capsys.readouterr().out
+    assert main(["gallery", "add", "g", str(folder), "--label", "new"]) == 0
+    assert main(["gallery", "list", "g"]) == 0
+    assert str(folder / "blue.png") in capsys.readouterr().out
+
+
+def test_a_gallery_of_nothing_is_not_created(
+    shelf: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    Path("list.tsv").write_text("without a label\n")
+    assert main(["gallery", "create", "new", "--list", "list.tsv", "-m", "toy.onnx"]) == 1
+    err = capsys.readouterr().err
+    assert "list.tsv:1: 'without a label' is not path<TAB>label" in err
+    assert "new was not created: no picture to add was found" in err
+    assert not Path("new").exists()

@@ -134,6 +134,10 @@ def test_drawing_never_overwrites_the_picture(place: Path, saccade: Command) -> 
     done = saccade("classify", "photos", "-m", "toy.onnx", "--draw", "photos")
     assert done.returncode == 1
     assert "would overwrite" in done.stderr
+    # The answers do not suffer for it.
+    assert "photos/a[red].png" in done.stdout
+    assert "photos/b.png" in done.stdout
+    assert len(done.stderr.splitlines()) == 2
     assert (place / "photos/b.png").read_bytes() == before
 
 
@@ -377,3 +381,34 @@ def test_a_name_that_is_no_text(place: Path) -> None:
     done = run("classify", "-m", "toy.onnx", "--json", name)
     assert done.returncode == 0
     assert json.loads(done.stdout)["classes"][0]["label"] == "green"
+
+
+def test_an_address_is_named_as_it_was_given(place: Path, saccade: Command) -> None:
+    done = saccade("classify", "https://example.org/a.jpg", "-m", "toy.onnx")
+    assert done.returncode == 1
+    assert "https://example.org/a.jpg is a web address; download" in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_full_disk_is_no_fault_of_ours(place: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "saccade.cli.app", "classify", "dot.png", "-m", "toy.onnx"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=place,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "saccade: cannot write the output: the disk is full; free some space\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes streams as a POSIX shell does")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&-"])
+def test_closed_streams_are_no_fault(place: Path, closed: str) -> None:
+    command = f'"{sys.executable}" -m saccade.cli.app classify dot.png -m toy.onnx {closed}'
+    done = subprocess.run(
+        ["sh", "-c", command], capture_output=True, text=True, cwd=place, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

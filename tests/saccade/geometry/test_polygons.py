@@ -211,7 +211,10 @@ def test_intersection_of_hollow_forms() -> None:
         ([(0, 0), (10, 0)], False),
         ([(0, 0), (10, 0), (20, 0), (20, 10), (0, 10)], True),  # a corner within an edge
         ([(0, 0), (10, 0), (10, 10), (5, 0), (0, 10)], False),  # touches itself
-        ([(0, 0), (10, 0), (10, 10), (10, 10), (0, 10)], True),  # a corner twice, as labels are padded
+        (
+            [(0, 0), (10, 0), (10, 10), (10, 10), (0, 10)],
+            True,
+        ),  # a corner twice: padded
         ([(3, 3), (3, 3), (3, 3), (3, 3)], False),
     ],
 )

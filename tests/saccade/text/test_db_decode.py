@@ -126,7 +126,9 @@ def test_moving_the_sides_is_what_clipper_does(x, y, width, height, angle):
     (wide,) = offset(box, reach(box, 1.0))
     expected = np.clip(min_area_box(wide)[0], 0, 99)
     quad = found.quads[0]
-    inside = (quad > 0).all() and (quad < 99).all() and (expected > 0).all() and (expected < 99).all()
+    inside = (
+        (quad > 0).all() and (quad < 99).all() and (expected > 0).all() and (expected < 99).all()
+    )
     if inside:
         assert iou(quad, expected) > 0.98
     compat = decode_quads(image, (100, 100), DBOptions(unclip_ratio=1.0, paddle_compat=True))

@@ -17,7 +17,7 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from saccade.errors import DatasetError, OptionError, SaccadeError
+from saccade.errors import DatasetError, OptionError, SaccadeError, TrainingError
 from saccade_train.cli.train import train
 from saccade_train.training.report import Report
 
@@ -65,7 +65,8 @@ def run(*words: str | Path) -> tuple[int, str, SaccadeError | None]:
 def test_help_has_examples() -> None:
     code, output, _ = run("--help")
     assert code == 0
-    assert "saccade train classify_small --data flowers/ --out runs/flowers" in output
+    lines = [line.strip() for line in output.splitlines()]
+    assert "saccade train classify_small --data flowers/ --out runs/flowers" in lines
     assert "torchrun" in output
 
 
@@ -154,3 +155,11 @@ def test_one_class_is_refused(tmp_path: Path, data: Path) -> None:
     (tmp_path / "list.txt").write_text("flowers/dark/0.jpg\tdark\nflowers/dark/1.jpg\tdark\n")
     _, _, error = run("classify_small", "--data", tmp_path / "list.txt", "--out", tmp_path / "run")
     assert isinstance(error, DatasetError)
+
+
+def test_a_run_folder_that_cannot_be_made(tmp_path: Path, data: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    _, _, error = run("classify_small", "--data", data, "--out", tmp_path / "taken", *QUICK)
+    assert isinstance(error, TrainingError)
+    assert "taken: cannot be made a run folder" in str(error)
+    assert (tmp_path / "taken").read_text() == "a file"

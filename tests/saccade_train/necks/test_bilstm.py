@@ -40,9 +40,7 @@ def slow(neck: BiLSTM, x: np.ndarray) -> np.ndarray:
         ahead, back = (
             [state[f"{kind}_l{layer}{end}"] for kind in kinds] for end in ("", "_reverse")
         )
-        x = np.concatenate(
-            [slow_direction(x, ahead), slow_direction(x[::-1], back)[::-1]], axis=1
-        )
+        x = np.concatenate([slow_direction(x, ahead), slow_direction(x[::-1], back)[::-1]], axis=1)
     return x
 
 

@@ -138,8 +138,6 @@ def test_no_polygon() -> None:
     assert maps.shrink_mask.min() == 1
 
 
-
-
 def test_refusals() -> None:
     with pytest.raises(OptionError, match="1 polygons with 0 flags"):
         label_maps([BOX], [], SIZE)

@@ -141,6 +141,13 @@ def test_checkpoint_survives_a_kill_at_any_point(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["last"]
 
 
+def test_checkpoint_can_be_read_by_whom_the_umask_lets(tmp_path: Path) -> None:
+    write_folder(tmp_path / "last", {"model": {"w": torch.zeros(2)}}, {"step": 1})
+    (tmp_path / "plain").touch()
+    usual = (tmp_path / "plain").stat().st_mode
+    assert (tmp_path / "last" / "model.safetensors").stat().st_mode == usual
+
+
 def test_damaged_checkpoint_is_said(tmp_path: Path) -> None:
     (tmp_path / "state.json").write_text("{")
     with pytest.raises(TrainingError, match="damaged"):
@@ -199,6 +206,14 @@ def test_places_are_joined_by_class_name(tmp_path: Path) -> None:
     # One place for both is allowed, and said.
     same = open_training_data(tmp_path / "one", tmp_path / "one" / "train")
     assert "warning: 2 pictures are in train and in val" in same.notes[0]
+
+
+def test_one_class_is_not_enough(tmp_path: Path) -> None:
+    for number in range(4):
+        picture(tmp_path / "train" / "only" / f"{number}.png", number)
+    with pytest.raises(DatasetError) as caught:
+        open_training_data([tmp_path])
+    assert str(caught.value).startswith(f"{tmp_path}: one class only ('only')")
 
 
 def test_pictures_stay_within_the_limit(tmp_path: Path) -> None:
