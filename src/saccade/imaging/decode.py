@@ -132,7 +132,8 @@ def decode(data: bytes, name: str, max_pixels: int) -> np.ndarray:
     12 megapixels (benchmarks/read_jpeg.py). Its own handling of EXIF is off; orientation is applied
     here for every format. Whatever OpenCV declines, truncated files among it, goes to Pillow, which
     says what is wrong. One thing is lost: for a JPEG with damaged data that still decodes, the
-    libjpeg inside OpenCV prints a remark of its own on stderr.
+    libjpeg inside OpenCV prints a remark of its own on stderr. Such damage lies in the Huffman
+    codes; a walk over the markers does not see it, only a second decoding would.
 
     Args:
         data: the whole file.

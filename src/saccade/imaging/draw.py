@@ -303,4 +303,6 @@ def _line_width(canvas: np.ndarray, width: int, height: int) -> int:
 
 
 def _font_size(canvas: np.ndarray) -> int:
-    return min(160, max(SMALLEST_FONT, round(sum(canvas.shape[:2]) / 72)))
+    height, width = map(int, canvas.shape[:2])
+    # In a narrow strip, letters in proportion to its long side would be cut off.
+    return min(160, max(SMALLEST_FONT, min(round((height + width) / 72), min(height, width) // 2)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,18 +31,18 @@ Everything about a verb: saccade synth lines --help
 )
 
 
-class _Format(str, Enum):
+class _Format(StrEnum):
     JPG = "jpg"
     PNG = "png"
 
 
-class _Level(str, Enum):
+class _Level(StrEnum):
     LINE = "line"
     WORD = "word"
     CHARACTER = "character"
 
 
-class _Fonts(str, Enum):
+class _Fonts(StrEnum):
     ALL = "all"
     TRAIN = "train"
     HELD_OUT = "held-out"

@@ -338,7 +338,10 @@ def export_run(
         SaccadeError: see :func:`export_model`.
     """
     trained = load_run(run)
-    data = trained.recipe.data
+    recipe, data = trained.recipe, trained.recipe.data
+    if recipe.init:
+        # The card travels: it names the run it began with, not where that lay on this computer.
+        recipe = recipe.model_copy(update={"init": Path(recipe.init).name})
     return export_model(
         trained.model,
         out,
@@ -348,7 +351,7 @@ def export_run(
         std=data.std,
         licence=licence,
         training_data=training_data,
-        recipe=dump_recipe(trained.recipe),
+        recipe=dump_recipe(recipe),
         scores=trained.scores,
         notes=notes,
         pictures=pictures,

@@ -300,3 +300,14 @@ def test_saving_says_what_is_wrong(tmp_path):
     with pytest.raises(ImageError, match="70000 x 1 pixels"):
         save_image(tmp_path / "a.jpg", np.zeros((1, 70000, 3), np.uint8))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("shape", [(20, 4000, 3), (4000, 20, 3)])
+def test_letters_fit_into_a_strip(shape):
+    """Proportional to the long side they would be cut off."""
+    strip = np.full(shape, 255, np.uint8)
+    drawn = draw_labels(strip, ["ok"])
+    inked = np.argwhere((drawn != strip).any(axis=2))
+    assert len(inked)
+    assert np.ptp(inked[:, 0]) < 20  # one line of small letters, not a bar over everything
+    assert np.ptp(inked[:, 1]) < 40

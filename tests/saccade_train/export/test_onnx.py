@@ -25,7 +25,7 @@ from saccade.modelfile import read_card, verify
 from saccade.runtime import open_session
 from saccade_train.export.eager import open_eager
 from saccade_train.export.load import load_run
-from saccade_train.export.onnx import export_graph, export_model
+from saccade_train.export.onnx import export_graph, export_model, export_run
 from saccade_train.export.parity import torch_outputs
 from saccade_train.models.classifier import build_classifier
 
@@ -241,3 +241,17 @@ def test_no_run_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TrainingError, match="is a file"):
         load_run(tmp_path / "file")
+
+
+def test_the_card_does_not_tell_where_the_first_weights_lay(
+    make_run: Callable[..., Path], tmp_path: Path
+) -> None:
+    run = make_run()
+    recipe = run / "recipe.yaml"
+    recipe.write_text(
+        recipe.read_text("utf-8").replace("init: null", "init: /home/me/secret/first")
+    )
+    assert "/home/me/secret" in recipe.read_text("utf-8")
+    card = export_run(run, tmp_path / "model.onnx").card
+    assert "init: first" in card.recipe
+    assert "secret" not in card.recipe
