@@ -7,7 +7,8 @@ Lines are 32 pixels high and 20 to 30 characters long in every row, so that the 
 compared; ``plain`` is the document preset with a slight lean and nothing else done to print, ground
 or picture. Time is processor time of one thread, which other work on the machine disturbs less than
 the clock; the glyph caches are warm, as they are after the first minutes of a training. The first
-line tells what the fonts cost before.
+line tells what the fonts cost before. The row ``Pillow`` is the yardstick: the texts of the plain
+row drawn by Pillow with the same fonts, black on white, without labels, noise or anything else.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image, ImageDraw
 
 from saccade_train.synth import LATIN, LineSource, PageSource, SynthOptions, find_fonts, preset
+from saccade_train.synth.fonts import load_font
 
 PLAIN = {
     "mono": 0.2, "typewriter": 0.0, "press": 0.0, "speckle": 0.0, "scratch": 0.0, "bold": 0.0,
@@ -44,6 +47,20 @@ def rates(source: LineSource | PageSource, warm_up: int, count: int) -> tuple[fl
             source[index]
         found.append((last - first) / (time.process_time() - start))
     return float(np.median(found)), min(found), max(found)
+
+
+def by_pillow(source: LineSource, count: int) -> float:
+    """Lines a second if Pillow draws the text afresh each time; faces stay open, as is fair."""
+    lines = [source[index] for index in range(count)]
+    paths = {font.name: (font.path, font.index) for font in source.fonts.fonts}
+    faces = {name: load_font(path, index, 26) for name, (path, index) in paths.items()}
+    start = time.process_time()
+    for line in lines:
+        face = faces[line.font]
+        canvas = Image.new("RGB", (int(face.getlength(line.text)) + 8, 32), "white")
+        ImageDraw.Draw(canvas).text((4, 25), line.text, fill="black", font=face, anchor="ls")
+        np.asarray(canvas)
+    return count / (time.process_time() - start)
 
 
 def main() -> None:
@@ -70,6 +87,9 @@ def main() -> None:
         middle, low, high = rates(source, asked.lines, asked.lines)
         characters = np.mean([len(source[index].text) for index in range(100)])
         print(f"{name:>9} {characters:>10.1f} {middle:>8.0f}   {low:.0f}-{high:.0f}")
+        if name == "plain":
+            drawn = by_pillow(source, asked.lines // 2)
+            print(f"{'Pillow':>9} {characters:>10.1f} {drawn:>8.0f}")
 
     print(f"\n{'pages':>9} {'lines each':>10} {'pages/s':>8}   slowest-fastest round")
     for name in ("document", "receipt", "scene"):

@@ -1,7 +1,8 @@
 """PaddleOCR's label files: one picture a line.
 
 Recognition: ``PATH<TAB>TEXT``. Detection: ``PATH<TAB>JSON``, a list of ``{"transcription": TEXT,
-"points": [[x, y] x 4]}`` with corners clockwise from the top-left one.
+"points": [[x, y] x 4]}`` with corners clockwise from the top-left one. What is too small to be read
+says ``###``, which trainers and metrics ignore.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from numpy.typing import NDArray
 
 from .pages import Page
 
-__all__ = ["Level", "boxes_of", "detection_line", "recognition_line"]
+__all__ = ["UNREADABLE", "Level", "boxes_of", "detection_line", "recognition_line"]
+
+UNREADABLE = "###"
 
 Level = Literal["line", "word", "character"]
 
@@ -40,15 +43,15 @@ def detection_line(path: str, boxes: Iterable[tuple[str, NDArray[np.float32]]]) 
 
 def boxes_of(page: Page, level: Level = "line") -> Sequence[tuple[str, NDArray[np.float32]]]:
     """The texts and quads of a page, by line, word or character; blanks are no characters here."""
-    match level:
-        case "line":
-            return [(line.text, line.quad) for line in page.lines]
-        case "word":
-            return [(word.text, word.quad) for line in page.lines for word in line.words]
-        case "character":
-            return [
-                (character, quad)
-                for line in page.lines
-                for character, quad in zip(line.text, line.quads, strict=True)
-                if character != " "
-            ]
+    boxes: list[tuple[str, NDArray[np.float32]]] = []
+    for line in page.lines:
+        match level:
+            case "line":
+                found = [(line.text, line.quad)]
+            case "word":
+                found = [(word.text, word.quad) for word in line.words]
+            case "character":
+                pairs = zip(line.text, line.quads, strict=True)
+                found = [(character, quad) for character, quad in pairs if character != " "]
+        boxes += found if line.is_readable else [(UNREADABLE, quad) for _, quad in found]
+    return boxes

@@ -42,7 +42,7 @@ def motion_blur(image: Picture, quads: Quads, rng: np.random.Generator) -> tuple
     kernel = np.zeros((7, 7), np.float32)
     end = np.array([math.cos(angle), math.sin(angle)]) * length / 2
     first, last = np.round((3 - end) * 16).astype(int), np.round((3 + end) * 16).astype(int)
-    cv2.line(kernel, first.tolist(), last.tolist(), 1.0, 1, cv2.LINE_AA, 4)  # type: ignore[call-overload]
+    cv2.line(kernel, first.tolist(), last.tolist(), 1.0, 1, cv2.LINE_AA, 4)
     if kernel.sum() <= 0:
         kernel[3, 3] = 1.0
     return cv2.filter2D(image, -1, kernel / kernel.sum()), quads  # type: ignore[return-value]
@@ -148,5 +148,5 @@ def folds(image: Picture, quads: Quads, rng: np.random.Generator) -> tuple[Pictu
 def _multiply(image: Picture, field: np.ndarray) -> Picture:
     field = field.astype(np.float32)
     if image.ndim == 3:
-        field = cv2.merge([field] * 3)  # type: ignore[assignment]
+        field = cv2.merge([field] * 3)
     return cv2.multiply(image, field, dtype=cv2.CV_8U)  # type: ignore[return-value]

@@ -18,10 +18,11 @@ from . import geometry, ink
 from ._types import Picture, Quads
 from .alphabets import fit_to_alphabet
 from .compose import between, colour_ink, develop, happens, print_ink
+from .draws import pick
 from .fonts import Font, FontSet, find_fonts
 from .glyphs import Setting, paint, typeset
 from .options import SynthOptions
-from .texts import KINDS, Lexicon, draw_kind, pick
+from .texts import KINDS, Lexicon, draw_kind
 
 __all__ = ["Line", "LineSource", "Word", "split_words"]
 

@@ -25,6 +25,9 @@ from .texts import Lexicon
 __all__ = ["Page", "PageLine", "PageSource"]
 
 
+_LEAST_LETTER = 5.5
+
+
 @dataclass(frozen=True)
 class PageLine:
     """A line on a page.
@@ -42,6 +45,13 @@ class PageLine:
     quads: Quads
     words: tuple[Word, ...]
     font: str
+
+    @property
+    def is_readable(self) -> bool:
+        """Large enough to be read, about: tall letters of at least 5.5 pixels."""
+        edges = self.quads[:, 3] - self.quads[:, 0]
+        heights = np.sort(np.hypot(edges[:, 0], edges[:, 1]))
+        return bool(heights[int(0.75 * len(heights))] >= _LEAST_LETTER)
 
 
 @dataclass(frozen=True)

@@ -107,19 +107,51 @@ WORDS: tuple[str, ...] = tuple(
 )
 """English ones twice."""
 
-SHOP_WORDS: tuple[str, ...] = tuple(
-    ["almond", "apple", "bacon", "bag", "baguette", "banana", "basil", "basket", "battery", "beans", "beef", "beer", "bin", "biscuit", "blade", "board", "bolt", "bottle", "bowl", "box", "bread", "brownie", "brush", "bucket", "bun", "burger", "butter", "cable", "cake", "candle", "cap", "cappuccino", "carrot", "cereal", "chain", "charger", "cheddar", "cheese", "chicken", "chips", "choc", "chocolate", "cider", "clip", "cloth", "coconut", "coffee", "coke", "cookie", "corn", "cotton", "cream", "crisps", "croissant", "cucumber", "cup", "curry", "custard", "deodorant", "detergent", "dish", "dough", "drill", "egg", "espresso", "fabric", "file", "filter", "fish", "flour", "foam", "foil", "folder", "fork", "fries", "frozen", "garlic", "ginger", "glove", "glue", "grape", "gravy", "green", "grill", "ham", "hammer", "hanger", "honey", "hook", "hose", "ice", "iced", "jam", "jar", "juice", "ketchup", "kettle", "kit", "knife", "label", "lamb", "lamp", "latte", "lemon", "lemonade", "lettuce", "light", "lime", "liquid", "lock", "lotion", "lunch", "lychee", "mango", "margarine", "marker", "mask", "mat", "mayo", "meal", "melon", "milk", "mint", "mixed", "mop", "mouse", "muffin", "mug", "mushroom", "mustard", "nail", "napkin", "noodle", "nut", "oat", "oil", "olive", "onion", "orange", "organic", "pack", "pad", "paint", "pan", "paper", "parsley", "pasta", "pastry", "peach", "peanut", "pear", "pen", "pencil", "pepper", "pie", "pin", "pipe", "pizza", "plate", "plug", "plum", "popcorn", "pork", "potato", "powder", "prawn", "pudding", "pump", "rack", "raisin", "razor", "red", "rice", "ring", "roast", "roll", "rope", "ruler", "salad", "salmon", "salt", "sandwich", "sauce", "sausage", "scissors", "screw", "seed", "set", "shampoo", "sheet", "shelf", "shirt", "shrimp", "sink", "soap", "socket", "soda", "soup", "soy", "spice", "spinach", "sponge", "spoon", "spray", "steak", "sticker", "stove", "straw", "string", "sugar", "switch", "syrup", "tape", "tart", "tea", "tile", "tin", "tissue", "toast", "tofu", "tomato", "tonic", "toothpaste", "torch", "towel", "tray", "tuna", "turkey", "tyre", "valve", "vanilla", "vinegar", "wafer", "water", "wax", "wheat", "white", "wine", "wipes", "wire", "wood", "wrap", "yeast", "yoghurt", "zip", "crème", "café", "jalapeño", "purée", "gruyère", "rosé", "pâté", "müsli", "käse", "señora", "piña"]
-)
-GIVEN_NAMES: tuple[str, ...] = tuple(
-    ["Ada", "Ahmad", "Aisha", "Alex", "Amina", "Ana", "André", "Anna", "Ben", "Carla", "Chen", "Chloé", "Clara", "Daniel", "David", "Elena", "Emma", "Eric", "Eva", "Farah", "Felix", "François", "George", "Grace", "Hana", "Hannah", "Hugo", "Ivan", "Jack", "James", "Jan", "Joana", "John", "José", "Julia", "Karim", "Kate", "Kevin", "Laura", "Lee", "Léa", "Lena", "Liam", "Lim", "Lucas", "Lucía", "Maria", "Mark", "Marta", "Mei", "Mia", "Michael", "Mohd", "Nadia", "Nina", "Noah", "Nora", "Nur", "Olga", "Omar", "Oscar", "Paul", "Peter", "Rafael", "Ravi", "Rosa", "Ruth", "Sam", "Sara", "Sean", "Siti", "Sofia", "Søren", "Tan", "Thomas", "Tom", "Uma", "Vera", "Victor", "Wei", "Wong", "Yara", "Yusuf", "Zoë"]
-)
-FAMILY_NAMES: tuple[str, ...] = tuple(
-    ["Abdullah", "Adams", "Almeida", "Andersen", "Baker", "Becker", "Bell", "Berg", "Björk", "Brown", "Carter", "Castro", "Clark", "Cohen", "Cruz", "Dubois", "Evans", "Fischer", "Foster", "García", "Girard", "Gray", "Hansen", "Harris", "Hill", "Ibrahim", "Ismail", "Jensen", "Johnson", "Jones", "Kaur", "Keller", "King", "Klein", "Kumar", "Lambert", "Larsen", "Lewis", "Lopez", "Martin", "Mehta", "Meyer", "Moreau", "Morgan", "Müller", "Murphy", "Nguyen", "Novak", "O'Brien", "Olsen", "Patel", "Pereira", "Peters", "Price", "Quinn", "Rahman", "Reed", "Rossi", "Russo", "Sato", "Schmidt", "Silva", "Singh", "Smith", "Taylor", "Tran", "Turner", "Vogel", "Walker", "Weber", "White", "Wong", "Wood", "Wright", "Young"]
-)
-PLACES: tuple[str, ...] = tuple(
-    ["Amberley", "Ashford", "Bayview", "Bellavista", "Brookfield", "Castelnuovo", "Cheras", "Clayton", "Cork", "Damansara", "Dublin", "Eastport", "Elmwood", "Fairview", "Genève", "Glenwood", "Greenhill", "Hamburg", "Harbour", "Hillcrest", "Jaya", "Kingsbridge", "Köln", "Lakeside", "Leeds", "Lyon", "Málaga", "Maplewood", "Melaka", "Midtown", "Milano", "Newton", "Northgate", "Oakdale", "Oxford", "Parkside", "Penang", "Perth", "Porto", "Riverside", "Rosewood", "Selangor", "Southbank", "Springfield", "Stockholm", "Subang", "Torino", "Utrecht", "Valencia", "Västerås", "Westfield", "Wien", "Windsor", "Woodlands", "York", "Zürich"]
-)
-STREETS: tuple[str, ...] = (
+_SHOP_WORDS = """
+almond apple bacon bag baguette banana basil basket battery beans beef beer bin biscuit blade board
+bolt bottle bowl box bread brownie brush bucket bun burger butter cable cake candle cap cappuccino
+carrot cereal chain charger cheddar cheese chicken chips choc chocolate cider clip cloth coconut
+coffee coke cookie corn cotton cream crisps croissant cucumber cup curry custard deodorant detergent
+dish dough drill egg espresso fabric file filter fish flour foam foil folder fork fries frozen
+garlic ginger glove glue grape gravy green grill ham hammer hanger honey hook hose ice iced jam jar
+juice ketchup kettle kit knife label lamb lamp latte lemon lemonade lettuce light lime liquid lock
+lotion lunch lychee mango margarine marker mask mat mayo meal melon milk mint mixed mop mouse muffin
+mug mushroom mustard nail napkin noodle nut oat oil olive onion orange organic pack pad paint pan
+paper parsley pasta pastry peach peanut pear pen pencil pepper pie pin pipe pizza plate plug plum
+popcorn pork potato powder prawn pudding pump rack raisin razor red rice ring roast roll rope ruler
+salad salmon salt sandwich sauce sausage scissors screw seed set shampoo sheet shelf shirt shrimp
+sink soap socket soda soup soy spice spinach sponge spoon spray steak sticker stove straw string
+sugar switch syrup tape tart tea tile tin tissue toast tofu tomato tonic toothpaste torch towel tray
+tuna turkey tyre valve vanilla vinegar wafer water wax wheat white wine wipes wire wood wrap yeast
+yoghurt zip crème café jalapeño purée gruyère rosé pâté müsli käse señora piña
+"""
+_GIVEN_NAMES = """
+Ada Ahmad Aisha Alex Amina Ana André Anna Ben Carla Chen Chloé Clara Daniel David Elena Emma Eric
+Eva Farah Felix François George Grace Hana Hannah Hugo Ivan Jack James Jan Joana John José Julia
+Karim Kate Kevin Laura Lee Léa Lena Liam Lim Lucas Lucía Maria Mark Marta Mei Mia Michael Mohd Nadia
+Nina Noah Nora Nur Olga Omar Oscar Paul Peter Rafael Ravi Rosa Ruth Sam Sara Sean Siti Sofia Søren
+Tan Thomas Tom Uma Vera Victor Wei Wong Yara Yusuf Zoë
+"""
+_FAMILY_NAMES = """
+Abdullah Adams Almeida Andersen Baker Becker Bell Berg Björk Brown Carter Castro Clark Cohen Cruz
+Dubois Evans Fischer Foster García Girard Gray Hansen Harris Hill Ibrahim Ismail Jensen Johnson
+Jones Kaur Keller King Klein Kumar Lambert Larsen Lewis Lopez Martin Mehta Meyer Moreau Morgan
+Müller Murphy Nguyen Novak O'Brien Olsen Patel Pereira Peters Price Quinn Rahman Reed Rossi Russo
+Sato Schmidt Silva Singh Smith Taylor Tran Turner Vogel Walker Weber White Wong Wood Wright Young
+"""
+_PLACES = """
+Amberley Ashford Bayview Bellavista Brookfield Castelnuovo Cheras Clayton Cork Damansara Dublin
+Eastport Elmwood Fairview Genève Glenwood Greenhill Hamburg Harbour Hillcrest Jaya Kingsbridge Köln
+Lakeside Leeds Lyon Málaga Maplewood Melaka Midtown Milano Newton Northgate Oakdale Oxford Parkside
+Penang Perth Porto Riverside Rosewood Selangor Southbank Springfield Stockholm Subang Torino Utrecht
+Valencia Västerås Westfield Wien Windsor Woodlands York Zürich
+"""
+
+SHOP_WORDS: tuple[str, ...] = tuple(_SHOP_WORDS.split())
+GIVEN_NAMES: tuple[str, ...] = tuple(_GIVEN_NAMES.split())
+FAMILY_NAMES: tuple[str, ...] = tuple(_FAMILY_NAMES.split())
+PLACES: tuple[str, ...] = tuple(_PLACES.split())
+STREETS = (
     "Street",
     "St.",
     "Road",

@@ -234,6 +234,8 @@ def _write_one(work: Work, index: int) -> dict[str, list[str]]:
     if work.crops:
         label["rec"] = []
         for number, written in enumerate(page.lines):
+            if not written.is_readable:
+                continue
             crop = f"crops/{index:08d}_{number}{work.suffix}"
             image = np.ascontiguousarray(crop_quad(page.image, written.quad))
             save_image(work.out / crop, image, quality=_QUALITY)

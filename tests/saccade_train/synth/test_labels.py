@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from saccade_train.synth.labels import boxes_of, detection_line, recognition_lin
 
 
 def test_detection_labels_parse_back(aileron: FontSet, letters: str) -> None:
-    page = PageSource(preset("receipt", alphabet=letters, page=(400, 500)), fonts=aileron)[2]
+    page = PageSource(preset("receipt", alphabet=letters, page=(700, 800)), fonts=aileron)[2]
     for level in ("line", "word", "character"):
         boxes = boxes_of(page, level)
         path, _, rest = detection_line("images/0.jpg", boxes).partition("\t")
@@ -22,6 +23,15 @@ def test_detection_labels_parse_back(aileron: FontSet, letters: str) -> None:
     lines = "".join(text for text, _ in boxes_of(page, "line")).replace(" ", "")
     assert lines == "".join(text for text, _ in boxes_of(page, "word"))
     assert lines == "".join(text for text, _ in boxes_of(page, "character"))
+
+
+def test_what_is_too_small_to_read_is_marked(aileron: FontSet, letters: str) -> None:
+    page = PageSource(preset("receipt", alphabet=letters, page=(700, 800)), fonts=aileron)[2]
+    line = page.lines[0]
+    tiny = replace(page, lines=(line, replace(line, quads=line.quads * 0.1)))
+    assert line.is_readable
+    assert [text for text, _ in boxes_of(tiny, "line")] == [line.text, "###"]
+    assert {text for text, _ in boxes_of(tiny, "word")[len(line.words) :]} == {"###"}
 
 
 def test_quotes_and_accents_survive() -> None:

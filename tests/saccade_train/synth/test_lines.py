@@ -57,7 +57,7 @@ def test_glyphs_fill_their_boxes(system_fonts: FontSet) -> None:
         paint(canvas, setting, 40, 60)
         rest = canvas.copy()
         for character, box in zip(text, setting.boxes, strict=True):
-            left, top, right, bottom = (box + [40, 60, 40, 60]).astype(int)
+            left, top, right, bottom = (box + np.array([40, 60, 40, 60])).astype(int)
             if character == " ":
                 assert not canvas[:, left + 14 : right - 2].any() or right - left < 18
                 continue

@@ -86,7 +86,7 @@ def test_lines_do_not_cover_each_other(aileron: FontSet, letters: str) -> None:
             rng = np.random.default_rng(seed)
             for sheet in layout(rng, source.lexicons[0], aileron, 900, 0.3):
                 boxes = [
-                    np.array(line.setting.box) + [line.x, line.y, line.x, line.y]
+                    np.array(line.setting.box) + np.array([line.x, line.y] * 2)
                     for line in sheet.placed
                 ]
                 cover = np.zeros((sheet.height + 200, sheet.width + 200), np.uint8)

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from saccade_train.synth.alphabets import fit_to_alphabet
+from saccade_train.synth.draws import recase, whole
+from saccade_train.synth.fields import address, date, person
 from saccade_train.synth.fonts import FontSet
 from saccade_train.synth.glyphs import typeset
-from saccade_train.synth.texts import Lexicon, address, date, person, recase, sentence, whole
+from saccade_train.synth.texts import Lexicon, sentence
 
 from .sheet import Rule, Sheet
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from saccade_train.synth.alphabets import fit_to_alphabet
-from saccade_train.synth.fonts import FontSet
-from saccade_train.synth.texts import (
-    Lexicon,
+from saccade_train.synth.draws import pick, recase, whole
+from saccade_train.synth.fields import (
     address,
     clock,
     closing,
@@ -18,23 +17,62 @@ from saccade_train.synth.texts import (
     item,
     person,
     phone,
-    pick,
-    recase,
-    sentence,
     web,
-    whole,
 )
+from saccade_train.synth.fonts import FontSet
+from saccade_train.synth.texts import Lexicon, sentence
 
 from .sheet import Placed, Rule, Sheet
 
 __all__ = ["receipt"]
 
-_TITLES = ("TAX INVOICE", "INVOICE", "RECEIPT", "Receipt", "CASH SALE", "*** COPY ***", "Rechnung",
-           "Simplified Tax Invoice", "Facture", "CASH BILL", "SALES RECEIPT", "Guest Check")  # fmt: skip
-_FIELDS = ("Invoice No", "Bill No", "Receipt #", "Date", "Time", "Cashier", "Table", "Counter",
-           "Terminal", "Order", "Member ID", "Server", "Ref", "GST ID", "Station", "Salesperson")  # fmt: skip
-_TOTALS = ("Sub Total", "SUBTOTAL", "Total", "TOTAL", "Discount", "Service Charge 10%", "GST 6%",
-           "VAT 20%", "Rounding Adj", "Total incl. GST", "Total Sales", "MwSt 19%", "TVA 5.5%")  # fmt: skip
+_TITLES = (
+    "TAX INVOICE",
+    "INVOICE",
+    "RECEIPT",
+    "Receipt",
+    "CASH SALE",
+    "*** COPY ***",
+    "Rechnung",
+    "Simplified Tax Invoice",
+    "Facture",
+    "CASH BILL",
+    "SALES RECEIPT",
+    "Guest Check",
+)
+_FIELDS = (
+    "Invoice No",
+    "Bill No",
+    "Receipt #",
+    "Date",
+    "Time",
+    "Cashier",
+    "Table",
+    "Counter",
+    "Terminal",
+    "Order",
+    "Member ID",
+    "Server",
+    "Ref",
+    "GST ID",
+    "Station",
+    "Salesperson",
+)
+_TOTALS = (
+    "Sub Total",
+    "SUBTOTAL",
+    "Total",
+    "TOTAL",
+    "Discount",
+    "Service Charge 10%",
+    "GST 6%",
+    "VAT 20%",
+    "Rounding Adj",
+    "Total incl. GST",
+    "Total Sales",
+    "MwSt 19%",
+    "TVA 5.5%",
+)
 _PAYMENTS = (
     "Cash",
     "CASH",
@@ -175,8 +213,10 @@ class _Printer:
                 self._row((name, self.margin, "left"))
                 self._columns((digits(rng, whole(rng, 8, 13)), str(count), unit, amount))
             if rng.random() < 0.06:
-                self._row((f"Disc {whole(rng, 1, 50)}%", self.width * 0.15, "left"),
-                          (f"-{self._money(price // 5)}", right, "right"))  # fmt: skip
+                self._row(
+                    (f"Disc {whole(rng, 1, 50)}%", self.width * 0.15, "left"),
+                    (f"-{self._money(price // 5)}", right, "right"),
+                )
         return total
 
     def _totals(self, total: int) -> None:
@@ -187,16 +227,20 @@ class _Printer:
         )
         for _ in range(whole(rng, 1, 4)):
             value = self._money(int(total * (1 if rng.random() < 0.5 else 0.06)))
-            self._row((pick(rng, _TOTALS) + pick(rng, ("", ":", " :")), label_x, anchor),
-                      (value, right, "right"))  # fmt: skip
+            self._row(
+                (pick(rng, _TOTALS) + pick(rng, ("", ":", " :")), label_x, anchor),
+                (value, right, "right"),
+            )
         factor = pick(rng, (1.0, 1.3, 1.6))
         name = (
             f"{pick(rng, ('TOTAL', 'Total', 'Net Total', 'Amount Due', 'Summe'))} {self.currency}"
         )
         self._row((name, label_x, anchor), (self._money(total), right, "right"), factor=factor)
         for _ in range(whole(rng, 0, 3)):
-            self._row((pick(rng, _PAYMENTS), label_x, anchor),
-                      (self._money(total + whole(rng, 0, 4000)), right, "right"))  # fmt: skip
+            self._row(
+                (pick(rng, _PAYMENTS), label_x, anchor),
+                (self._money(total + whole(rng, 0, 4000)), right, "right"),
+            )
 
     def _taxes(self, total: int) -> None:
         rng = self.rng

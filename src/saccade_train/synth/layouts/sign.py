@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from saccade_train.synth.alphabets import fit_to_alphabet
+from saccade_train.synth.draws import whole
 from saccade_train.synth.fonts import FontSet
-from saccade_train.synth.texts import KINDS, Lexicon, whole
+from saccade_train.synth.texts import KINDS, Lexicon
 
 from .sheet import Rule, Sheet
 
