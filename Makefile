@@ -9,19 +9,22 @@ check:  ## lint, format, types, walls
 	mypy
 	lint-imports
 
-# Two processes, one a package: the runtime's tests run in a process that never loads torch.
+# Three processes: the runtime's tests run where torch is never loaded, and trainings run apart from
+# the engines that export loads (torch training after OpenVINO in one process has crashed).
 RUNTIME_TESTS = tests/saccade tests/examples tests/docs
-WORKSHOP_TESTS = tests/saccade_train
+TRAINING_TESTS = tests/saccade_train/training tests/saccade_train/cli/test_train.py
+WORKSHOP_TESTS = tests/saccade_train $(TRAINING_TESTS:%=--ignore=%)
+ONLY = -m "not slow"
 
 test:  ## the default run: under ten minutes on two cores
 	@failed=0; \
-	$(PYTHON) -m pytest -m "not slow" $(RUNTIME_TESTS) || failed=1; \
-	$(PYTHON) -m pytest -m "not slow" $(WORKSHOP_TESTS) || failed=1; \
+	$(PYTHON) -m pytest $(ONLY) $(RUNTIME_TESTS) || failed=1; \
+	$(PYTHON) -m pytest $(ONLY) $(TRAINING_TESTS) || failed=1; \
+	$(PYTHON) -m pytest $(ONLY) $(WORKSHOP_TESTS) || failed=1; \
 	exit $$failed
 
 test-all:  ## with the slow tests
-	$(PYTHON) -m pytest $(RUNTIME_TESTS)
-	$(PYTHON) -m pytest $(WORKSHOP_TESTS)
+	$(MAKE) test ONLY=
 
 docs:  ## the reference from the docstrings, into site/
 	$(PYTHON) docs/build.py site
