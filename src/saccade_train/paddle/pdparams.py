@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 import os
 import pickletools
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
@@ -114,7 +115,11 @@ def read_pdparams(path: str | Path, *, max_bytes: int = MAX_FILE_BYTES) -> dict[
             file.seek(0)
             if start[:1] != b"\x80":
                 raise ModelFileError(f"{path}: {_guess(start)}; expected Paddle's .pdparams")
-            return _tensors(_interpret(_Source(file, size), size), size)
+            with warnings.catch_warnings():
+                # pickletools decodes the texts of damaged files, and warns of odd escapes in them.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                content = _interpret(_Source(file, size), size)
+            return _tensors(content, size)
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read ({error.strerror or error})") from None
     except _RefusedError as refusal:
