@@ -16,7 +16,7 @@ import posixpath
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -82,9 +82,12 @@ class LineSample:
     archive: str = ""
 
 
+SampleT = TypeVar("SampleT", PageSample, LineSample)
+
+
 @dataclass(frozen=True)
-class TextPageSet:
-    """Labelled pages, whose pictures are read one at a time. Cheap to copy to worker processes.
+class _TextSet(Generic[SampleT]):
+    """Labelled pictures, which are read one at a time. Cheap to copy to worker processes.
 
     Attributes:
         samples: in the order of the list.
@@ -92,7 +95,7 @@ class TextPageSet:
         place: where it came from, for messages.
     """
 
-    samples: tuple[PageSample, ...]
+    samples: tuple[SampleT, ...]
     problems: tuple[Problem, ...] = ()
     place: str = ""
 
@@ -108,30 +111,12 @@ class TextPageSet:
         return _read(self.samples[index])
 
 
-@dataclass(frozen=True)
-class TextLineSet:
-    """Labelled lines, whose pictures are read one at a time. Cheap to copy to worker processes.
+class TextPageSet(_TextSet[PageSample]):
+    """Labelled pages."""
 
-    Attributes:
-        samples: in the order of the list.
-        problems: what was left out, and why.
-        place: where it came from, for messages.
-    """
 
-    samples: tuple[LineSample, ...]
-    problems: tuple[Problem, ...] = ()
-    place: str = ""
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def read(self, index: int) -> np.ndarray:
-        """Read a picture, uint8 RGB (H, W, 3).
-
-        Raises:
-            ImageError: it cannot be read; the message names it.
-        """
-        return _read(self.samples[index])
+class TextLineSet(_TextSet[LineSample]):
+    """Labelled lines."""
 
 
 def open_text_pages(place: Place, split: str = "train") -> TextPageSet:
