@@ -18,8 +18,8 @@ def train(
         str,
         typer.Argument(
             metavar="RECIPE",
-            help="Name of a shipped recipe (classify_small is for own pictures on a laptop) or the "
-            "path of a YAML file.",
+            help="Name of a shipped recipe (classify_small is for own pictures on a laptop; ocr_det, "
+            "ocr_cls and ocr_rec read text) or the path of a YAML file.",
         ),
     ],
     out: Annotated[
@@ -27,12 +27,12 @@ def train(
         typer.Option("--out", "-o", help="Run folder. A training stopped there is gone on with."),
     ],
     data: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Option(
             help="Pictures: a folder (CLASS/*.jpg or train/CLASS/*.jpg), a list file, or a .zip of "
-            "either. Several are joined."
+            "either; for text, PP-OCR label files in a folder or .zip. Several are joined."
         ),
-    ],
+    ] = None,
     changes: Annotated[
         list[str] | None,
         typer.Argument(
@@ -56,7 +56,7 @@ def train(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
-    """Train a classifier on your own pictures.
+    """Train a network on your own pictures.
 
     The run folder holds the recipe in full, the log (log.jsonl and TensorBoard's), the newest
     checkpoint and the best weights. Stopping with Ctrl-C, or a power cut, costs nothing: the same
@@ -67,12 +67,16 @@ def train(
       saccade train classify_small --data flowers/ --out runs/flowers
       saccade train classify_small --data a.zip --data b/ --out runs/ab epochs=20 optimiser.lr=0.05
       saccade train classify_small --data flowers/ --out runs/fine init=runs/ab
+      saccade train ocr_rec_words --data rec_lines.zip --out runs/words
       torchrun --nproc_per_node 2 --no-python saccade train classify_small --data x/ --out runs/x
 
     \b
     Afterwards:
       saccade export runs/flowers -o flowers.onnx
     """  # noqa: D301
+    # Kernels are compiled for each shape of a batch, and reading sees a dozen; by default oneDNN keeps
+    # a thousand, which is fewer than one training step of several shapes needs.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16384")
     import torch
 
     from saccade.runtime.threads import available_threads
@@ -85,7 +89,7 @@ def train(
     if threads is not None or "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(available_threads(threads))
     summary = run_training(
-        checked, data, out, val=val or [], restart=restart, quiet=quiet, device=device
+        checked, data or [], out, val=val or [], restart=restart, quiet=quiet, device=device
     )
     if os.environ.get("RANK", "0") != "0":
         raise typer.Exit(0 if summary.stopped_by is None else 128 + summary.stopped_by)

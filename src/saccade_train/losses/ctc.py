@@ -7,11 +7,13 @@ Recognition", 2019; ``PaddleOCR/ppocr/losses/rec_ctc_loss.py``).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["ctc_loss", "focal"]
+__all__ = ["case_pairs", "ctc_loss", "focal", "without_case"]
 
 
 def ctc_loss(logits: Tensor, labels: Tensor, lengths: Tensor) -> Tensor:
@@ -49,3 +51,43 @@ def focal(losses: Tensor, gamma: float = 2.0, alpha: float = 1.0) -> Tensor:
         [0.0009, 0.3996, 4.9328]
     """
     return alpha * (1 - torch.exp(-losses)) ** gamma * losses
+
+
+def case_pairs(alphabet: Sequence[str]) -> Tensor:
+    """Which class stands for each class where case does not count.
+
+    Args:
+        alphabet: The characters of classes 1 and up.
+
+    Returns:
+        int64 (C,): for a small letter whose capital is in the alphabet, the capital's class; for
+        all others the class itself.
+
+    Examples:
+        >>> case_pairs("aAb").tolist()
+        [0, 2, 2, 3]
+    """
+    classes = {character: number for number, character in enumerate(alphabet, start=1)}
+    capitals = [classes.get(character.upper(), classes[character]) for character in alphabet]
+    return torch.tensor([0, *capitals])
+
+
+def without_case(logits: Tensor, labels: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
+    """Let either case of a letter count as right, for labels that don't keep the case of the print.
+
+    The probabilities of a small letter and its capital are added up under the capital, and the
+    labels say capitals. What the network answers is left to the lines whose labels do keep case.
+
+    Args:
+        logits: (N, T, C).
+        labels: (N, S) int64.
+        pairs: of :func:`case_pairs`.
+
+    Returns:
+        Log probabilities (N, T, C) that go in place of logits, and the labels in capitals.
+    """
+    chances = logits.float().softmax(2)
+    together = torch.zeros_like(chances).index_add(2, pairs.to(chances.device), chances)
+    return together.clamp_min(torch.finfo(together.dtype).tiny).log(), pairs.to(labels.device)[
+        labels
+    ]

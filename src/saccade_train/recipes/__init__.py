@@ -1,6 +1,17 @@
 """Recipes: one YAML file for each training that we publish, typed when read."""
 
 from .reading import dump_recipe, load_recipe, parse_recipe, recipe_names
-from .schema import ClassifyRecipe
+from .schema import ClassifyRecipe, Recipe
+from .schema_text import TextDetectRecipe, TextDirectionRecipe, TextRecogniseRecipe
 
-__all__ = ["ClassifyRecipe", "dump_recipe", "load_recipe", "parse_recipe", "recipe_names"]
+__all__ = [
+    "ClassifyRecipe",
+    "Recipe",
+    "TextDetectRecipe",
+    "TextDirectionRecipe",
+    "TextRecogniseRecipe",
+    "dump_recipe",
+    "load_recipe",
+    "parse_recipe",
+    "recipe_names",
+]

@@ -14,9 +14,18 @@ from pydantic import BaseModel, ValidationError
 
 from saccade.errors import OptionError, nearest
 
-from .schema import ClassifyRecipe
+from .schema import ClassifyRecipe, Recipe
+from .schema_text import TextDetectRecipe, TextDirectionRecipe, TextRecogniseRecipe
 
 __all__ = ["dump_recipe", "load_recipe", "parse_recipe", "recipe_names"]
+
+_KINDS: dict[str, type[Recipe]] = {
+    "classify": ClassifyRecipe,
+    "text_detect": TextDetectRecipe,
+    "text_direction": TextDirectionRecipe,
+    "text_recognise": TextRecogniseRecipe,
+}
+"""What the key ``task`` may say; without it, a recipe classifies."""
 
 
 def recipe_names() -> list[str]:
@@ -25,7 +34,7 @@ def recipe_names() -> list[str]:
     return sorted(entry.name[:-5] for entry in shipped if entry.name.endswith(".yaml"))
 
 
-def load_recipe(name_or_path: str | Path, overrides: Iterable[str] = ()) -> ClassifyRecipe:
+def load_recipe(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Any:
     """Read a recipe.
 
     Args:
@@ -33,7 +42,7 @@ def load_recipe(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Clas
         overrides: Changes such as ``optimiser.lr=0.05``; values are read as YAML.
 
     Returns:
-        The checked recipe.
+        The checked recipe, of the class that its key ``task`` asks for.
 
     Raises:
         OptionError: No such recipe, not YAML, an unknown key, or a value that does not fit.
@@ -48,18 +57,22 @@ def load_recipe(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Clas
 
 def parse_recipe(
     values: Mapping[str, Any], overrides: Iterable[str] = (), *, where: str = "recipe"
-) -> ClassifyRecipe:
+) -> Any:
     """Check a recipe given as nested mappings; see :func:`load_recipe`."""
     merged = _copied(values)
     for override in overrides:
         _apply(merged, override)
+    task = merged.get("task", "classify")
+    kind = _KINDS.get(task) if isinstance(task, str) else None
+    if kind is None:
+        raise OptionError(f"{where}: unknown task {task!r}; {nearest(str(task), _KINDS)}")
     try:
-        return ClassifyRecipe.model_validate(merged)
+        return kind.model_validate(merged)
     except ValidationError as error:
-        raise OptionError(f"{where}: {_explain(error)}") from None
+        raise OptionError(f"{where}: {_explain(error, kind)}") from None
 
 
-def dump_recipe(recipe: ClassifyRecipe) -> str:
+def dump_recipe(recipe: Recipe) -> str:
     """The recipe in full, defaults included, as YAML that :func:`load_recipe` reads back."""
     values = recipe.model_dump(mode="json")
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
@@ -121,7 +134,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
     place[last] = value
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, kind: type[Recipe]) -> str:
     """One line for the first mistake, and how many more there are."""
     mistakes = error.errors()
     # A misspelt key is the likeliest cause of all the others: say it first.
@@ -129,7 +142,7 @@ def _explain(error: ValidationError) -> str:
     location = [str(part) for part in first["loc"]]
     path = ".".join(location)
     if first["type"] == "extra_forbidden":
-        message = f"unknown key {path!r}; {_nearest_key(location)}"
+        message = f"unknown key {path!r}; {_nearest_key(location, kind)}"
     else:
         reason = first["msg"].removeprefix("Value error, ")
         shown = "" if isinstance(first["input"], dict) else f" (got {first['input']!r})"
@@ -138,9 +151,9 @@ def _explain(error: ValidationError) -> str:
     return message if more == 0 else f"{message} (and {more} more)"
 
 
-def _nearest_key(location: Sequence[str]) -> str:
+def _nearest_key(location: Sequence[str], kind: type[Recipe]) -> str:
     """The valid key closest to a mistyped one: among its neighbours first, then anywhere."""
-    part: type[BaseModel] = ClassifyRecipe
+    part: type[BaseModel] = kind
     for name in location[:-1]:
         inner = _part_of(part.model_fields[name].annotation) if name in part.model_fields else None
         if inner is None:
@@ -151,7 +164,7 @@ def _nearest_key(location: Sequence[str]) -> str:
     if here.startswith("did you mean"):
         close = here.removeprefix("did you mean ").strip("'?")
         return f"did you mean {prefix + close!r}?"
-    everywhere = list(_all_keys(ClassifyRecipe))
+    everywhere = list(_all_keys(kind))
     same_name = [key for key in everywhere if key.rsplit(".", 1)[-1] == location[-1]]
     if same_name:
         return f"did you mean {' or '.join(repr(key) for key in same_name)}?"

@@ -1,8 +1,9 @@
 """What a recipe may say: typed, frozen, and with no room for a misspelt key.
 
-A recipe is a YAML file that maps one to one onto :class:`ClassifyRecipe`. Every number that shapes
-a training stands here: nothing is scaled behind the reader's back. In particular ``optimiser.lr``
-is the rate that is used, and ``batch_size`` counts the pictures of one optimiser step over all
+A recipe is a YAML file that maps one to one onto a :class:`Recipe`; its key ``task`` says which:
+:class:`ClassifyRecipe` here, those that read text in ``schema_text.py``. Every number that shapes a
+training stands here: nothing is scaled behind the reader's back. In particular ``optimiser.lr`` is
+the rate that is used, and ``batch_size`` counts the samples of one optimiser step over all
 processes and accumulation pieces, so a recipe means the same on one core and on eight GPUs.
 """
 
@@ -23,6 +24,7 @@ __all__ = [
     "ModelOptions",
     "OptimiserOptions",
     "PrepareOptions",
+    "Recipe",
     "ScheduleOptions",
 ]
 
@@ -211,24 +213,20 @@ class EmaOptions(_Part):
     """Start with a short memory: the decay of step t is at most (1 + t) / (10 + t)."""
 
 
-class ClassifyRecipe(_Part):
-    """Everything that one classification training depends on, data aside."""
+class Recipe(_Part):
+    """What every training has, whatever it teaches."""
 
-    task: Literal["classify"] = "classify"
+    task: str
     about: str = ""
     """What the recipe is for, and the published number it belongs to."""
-    model: ModelOptions = ModelOptions()
     init: str | None = None
     """Start from these weights: a run folder or a .safetensors file. The last layer is renewed when
     the number of classes differs."""
-    data: DataOptions = DataOptions()
-    augment: AugmentOptions = AugmentOptions()
-    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     optimiser: OptimiserOptions = OptimiserOptions()
     schedule: ScheduleOptions = ScheduleOptions()
     epochs: Positive = 100
     batch_size: Positive = 128
-    """Pictures of one optimiser step, over all processes and accumulation pieces."""
+    """Samples of one optimiser step, over all processes and accumulation pieces."""
     accumulate: Positive = 1
     """Pieces into which a batch is split to save memory."""
     clip_grad: Annotated[float, Field(ge=0.0)] = 0.0
@@ -265,3 +263,13 @@ class ClassifyRecipe(_Part):
                 "equal pieces"
             )
         return self
+
+
+class ClassifyRecipe(Recipe):
+    """Everything that one classification training depends on, data aside."""
+
+    task: Literal["classify"] = "classify"
+    model: ModelOptions = ModelOptions()
+    data: DataOptions = DataOptions()
+    augment: AugmentOptions = AugmentOptions()
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0

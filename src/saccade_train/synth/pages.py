@@ -214,19 +214,33 @@ def _arrange(
             local = frame[int(y) : int(y + 9), int(x) : int(x + 9)].reshape(-1, 3).mean()
             ink = np.full(3, 245.0 if local < 128 else 15.0, np.float32)
             ink += (rng.random(3).astype(np.float32) - 0.5) * 20
-            laid = grounds.lay(frame.astype(np.float32), cover, ink)
+            _lay(frame, cover, ink)
         else:
             image = colour_ink(mask, options, rng, _letter(sheet))
             if image.ndim == 2:
                 image = cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)  # type: ignore[assignment]
             panel, quads = geometry.warp(image, quads, matrix, size, fill=None)
             cover, _ = geometry.warp(np.full_like(mask, 255), _NO_QUADS, matrix, size)
-            laid = grounds.lay(frame.astype(np.float32), cover, panel.astype(np.float32))
-        frame = np.clip(laid, 0, 255).astype(np.uint8)
+            _lay(frame, cover, panel)
         lines += _name(sheet, quads, bent=bent)
     if grey:
         return cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), lines  # type: ignore[return-value]
     return frame, lines
+
+
+def _lay(frame: Picture, cover: Picture, ink: np.ndarray) -> None:
+    """Lay ink, one colour (3,) or a picture of the frame's size, where the cover says so; in place.
+
+    Only around the cover, because there are several on a frame.
+    """
+    x, y, width, height = cv2.boundingRect(cover)
+    if not width:
+        return
+    part = np.s_[y : y + height, x : x + width]
+    laid = grounds.lay(
+        frame[part].astype(np.float32), cover[part], ink if ink.ndim == 1 else ink[part]
+    )
+    frame[part] = np.clip(laid, 0, 255)
 
 
 def _cells(count: int, width: int, height: int) -> list[tuple[float, float, float, float]]:

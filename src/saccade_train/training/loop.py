@@ -1,4 +1,4 @@
-"""The training loop of classifiers, on Lightning Fabric.
+"""The training loop, on Lightning Fabric; what it teaches is a :class:`.task.Task`.
 
 Read :func:`train` first: it sets up; :class:`_Training` steps. One optimiser step is a function of
 the weights, the recipe and the step's number; nothing else is carried from step to step. So a
@@ -17,17 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
 from saccade.errors import OptionError, TrainingError
-from saccade_train.augment.mixing import mix_batch
-from saccade_train.augment.pipeline import build_augment
-from saccade_train.losses import smooth_one_hot, soft_cross_entropy
-from saccade_train.models.classifier import Classifier, build_classifier
-from saccade_train.recipes import ClassifyRecipe, dump_recipe
+from saccade_train.recipes import Recipe, dump_recipe
 
 from .checkpoint import (
     load_state,
@@ -39,16 +34,16 @@ from .checkpoint import (
 )
 from .data import Places
 from .ema import Ema
-from .evaluate import evaluate, normaliser
-from .feed import Batch, Plan, feed, step_seed
+from .feed import Plan, step_seed
 from .initial import load_initial
 from .interrupt import Interrupt
+from .opening import check_network, open_task
 from .optimisers import build_optimiser
-from .pictures import Pictures
 from .report import Report
 from .run import Progress, clear_run, only_writer, resumable
 from .schedules import learning_rate
-from .setup import LoadedData, load_data, make_fabric
+from .setup import LoadedData, make_fabric
+from .task import Task
 
 __all__ = ["Summary", "train"]
 
@@ -81,7 +76,7 @@ class Summary:
 
 
 def train(
-    recipe: ClassifyRecipe,
+    recipe: Recipe,
     data: Places,
     out: Path | str,
     *,
@@ -92,11 +87,12 @@ def train(
     tensorboard: bool = True,
     loaded: LoadedData | None = None,
 ) -> Summary:
-    """Train a classifier, or go on with a training that was stopped.
+    """Train a network, or go on with a training that was stopped.
 
     Args:
         recipe: What to do; see :func:`saccade_train.recipes.load_recipe`.
-        data: Folder, list file or .zip pack of pictures; several are joined.
+        data: Folder, list file or .zip pack of labelled pictures; several are joined. May be empty
+            where the recipe draws its own data.
         out: The run folder. If it holds a checkpoint of the same recipe and pictures, the training
             goes on there.
         val: Pictures to evaluate with; without them the val splits of ``data``, or a holdout.
@@ -128,24 +124,21 @@ def train(
             f"batch_size={recipe.batch_size} cannot be split evenly over {fabric.world_size} "
             f"processes x accumulate={recipe.accumulate}"
         )
-    with torch.device("meta"):
-        # A wrong name or option must be said before the pictures are read.
-        build_classifier(recipe.model.arch, 2, **recipe.model.options)
+    # A wrong name or option must be said before the pictures are read.
+    check_network(recipe)
     # Threads of ours work beside each other; OpenCV's own would only contend with them.
     cv2.setNumThreads(1)
-    if loaded is None:
-        speaker = Report(out, total=0, active=lead, quiet=quiet, files=False)
-        loaded = load_data(recipe, data, val, report=speaker)
+    speaker = Report(out, total=0, active=lead, quiet=quiet, files=False)
+    task = open_task(recipe, data, val, report=speaker, loaded=loaded)
     with only_writer(out) if lead else nullcontext():
         if lead and restart:
             clear_run(out)
         fabric.barrier()
-        return _train(recipe, loaded, out, fabric, quiet=quiet, tensorboard=tensorboard)
+        return _train(task, out, fabric, quiet=quiet, tensorboard=tensorboard)
 
 
 def _train(
-    recipe: ClassifyRecipe,
-    loaded: LoadedData,
+    task: Task,
     out: Path,
     fabric: Fabric,
     *,
@@ -154,9 +147,10 @@ def _train(
 ) -> Summary:
     """Begin, or go on with what the folder holds, until the end or a signal."""
     lead = fabric.is_global_zero
-    found = resumable(out, recipe, loaded.fingerprint)
+    recipe = task.recipe
+    found = resumable(out, recipe, task.fingerprint)
     progress = found[1] if found else Progress()
-    plan = Plan(len(loaded.train), recipe.batch_size, recipe.accumulate, fabric.world_size)
+    plan = Plan(task.train_size, recipe.batch_size, recipe.accumulate, fabric.world_size)
     report = Report(
         out,
         total=plan.steps * recipe.epochs,
@@ -167,9 +161,9 @@ def _train(
     )
     if lead:
         write_text(out / "recipe.yaml", dump_recipe(recipe))
-        write_text(out / "classes.txt", "".join(f"{name}\n" for name in loaded.classes))
-        write_text(out / "skipped.txt", "".join(f"{problem}\n" for problem in loaded.problems))
-    training = _Training(recipe, loaded, out, fabric, report, plan, progress)
+        write_text(out / "classes.txt", "".join(f"{name}\n" for name in task.classes))
+        write_text(out / "skipped.txt", "".join(f"{problem}\n" for problem in task.problems))
+    training = _Training(task, out, fabric, report, plan, progress)
     if found:
         training.restore(found[0])
         report.say(f"going on with {out} at step {progress.step} of {report.total}")
@@ -193,21 +187,19 @@ class _Training:
 
     def __init__(
         self,
-        recipe: ClassifyRecipe,
-        data: LoadedData,
+        task: Task,
         out: Path,
         fabric: Fabric,
         report: Report,
         plan: Plan,
         progress: Progress,
     ) -> None:
-        self.recipe, self.data, self.out = recipe, data, out
+        recipe = task.recipe
+        self.recipe, self.task, self.out = recipe, task, out
         self.fabric, self.report, self.plan, self.progress = fabric, report, plan, progress
         self.total = plan.steps * recipe.epochs
         torch.manual_seed(recipe.seed)
-        self.model: Classifier = build_classifier(
-            recipe.model.arch, len(data.classes), **recipe.model.options
-        )
+        self.model = task.build()
         if recipe.channels_last:
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model.to(fabric.device)
@@ -216,10 +208,6 @@ class _Training:
         self.stepper: Any = fabric.setup_optimizers(self.optimiser)
         self.ema: Ema | None = None
         self.reset_ema()
-        self.augment = build_augment(recipe.augment, recipe.data.train_size)
-        self.normalise = normaliser(
-            recipe.data.mean, recipe.data.std, fabric.device, channels_last=recipe.channels_last
-        )
         self.saved_at = time.monotonic()
 
     def reset_ema(self) -> None:
@@ -237,7 +225,9 @@ class _Training:
             while progress.step < self.total and stopped is None:
                 epoch, start = divmod(progress.step, plan.steps)
                 self.module.train()
-                batches = self._feed(epoch, start)
+                batches: Any = self.task.batches(
+                    plan, epoch=epoch, start=start, process=self.fabric.global_rank
+                )
                 for _ in range(start, plan.steps):
                     stopped, save = self._step(batches, interrupt)
                     if progress.step % plan.steps == 0 and self._evaluation_due():
@@ -249,22 +239,7 @@ class _Training:
                 batches.close()
         return self._finish(stopped)
 
-    def _feed(self, epoch: int, start: int) -> Any:
-        recipe = self.recipe
-        return feed(
-            self.data.train.__getitem__,
-            self.data.train.items.labels,
-            self.augment,
-            plan=self.plan,
-            size=recipe.data.train_size,
-            seed=recipe.seed,
-            epoch=epoch,
-            start=start,
-            process=self.fabric.global_rank,
-            workers=recipe.data.workers,
-        )
-
-    def _step(self, batches: Iterator[Batch], interrupt: Interrupt) -> tuple[int | None, bool]:
+    def _step(self, batches: Iterator[Any], interrupt: Interrupt) -> tuple[int | None, bool]:
         """One optimiser step; says which signal came, if any, and whether it is time to save."""
         began = time.perf_counter()
         recipe, progress = self.recipe, self.progress
@@ -278,7 +253,7 @@ class _Training:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         loss_sum = 0.0
-        seen: list[Batch] = []
+        seen: list[Any] = []
         for piece in range(self.plan.pieces):
             batch = next(batches)
             seen.append(batch)
@@ -318,15 +293,11 @@ class _Training:
             self._log(rate)
         return stopped, save
 
-    def _loss(self, batch: Batch, piece: int) -> Tensor:
-        recipe, fabric = self.recipe, self.fabric
-        seed = step_seed(recipe.seed, self.progress.step, piece, fabric.global_rank)
+    def _loss(self, batch: Any, piece: int) -> Tensor:
+        fabric = self.fabric
+        seed = step_seed(self.recipe.seed, self.progress.step, piece, fabric.global_rank)
         torch.manual_seed(seed)
-        images = self.normalise(torch.from_numpy(batch.images).to(fabric.device, non_blocking=True))
-        labels = torch.from_numpy(batch.labels).to(fabric.device, non_blocking=True)
-        targets = smooth_one_hot(labels, len(self.data.classes), recipe.label_smoothing)
-        images, targets = mix_batch(images, targets, recipe.augment, np.random.default_rng(seed))
-        return soft_cross_entropy(self.module(images), targets)
+        return self.task.loss(self.module, batch, fabric.device, seed)
 
     def _agree(
         self, loss: float, stopped: int | None, save: bool
@@ -357,10 +328,9 @@ class _Training:
         progress.loss_sum, progress.loss_count, progress.log_seconds = 0.0, 0, 0.0
         self.report.log("train", progress.step, progress.step / self.plan.steps, values)
 
-    def _not_finite(self, what: str, batches: Sequence[Batch]) -> None:
-        """Stop, naming the pictures."""
-        numbers = np.concatenate([batch.numbers for batch in batches])
-        names = [self.data.train.items.samples[int(number)].where for number in numbers]
+    def _not_finite(self, what: str, batches: Sequence[Any]) -> None:
+        """Stop, naming the samples."""
+        names = self.task.names(batches)
         file = self.out / "nan_batch.txt"
         write_text(file, "".join(f"{name}\n" for name in names))
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
@@ -378,12 +348,11 @@ class _Training:
         began = time.perf_counter()
         progress = self.progress
         self._share_statistics()
-        model = self.ema.module if self.ema is not None else self.model
-        scores: dict[str, float] = {}
-        for suffix, pictures in self.data.val.items():
-            found = self._score(model, pictures)
-            scores |= {name + suffix: value for name, value in found.items()}
-        if not progress.best or scores["top1"] > progress.best["top1"]:
+        whole = self.ema.module if self.ema is not None else self.model
+        model = self.task.deployed(whole)
+        scores = self.task.evaluate(self.fabric, model)
+        decisive = self.task.decisive
+        if not progress.best or scores[decisive] > progress.best[decisive]:
             progress.best, progress.best_step = scores, progress.step
             if self.fabric.is_global_zero:
                 state = {"scores": scores, "step": progress.step}
@@ -392,10 +361,6 @@ class _Training:
         progress.seconds += time.perf_counter() - began
         self.report.log("eval", progress.step, progress.step / self.plan.steps, scores)
         self.module.train()
-
-    def _score(self, model: torch.nn.Module, pictures: Pictures) -> dict[str, float]:
-        labels = pictures.items.labels
-        return evaluate(self.fabric, model, pictures.__getitem__, labels, self.normalise)
 
     def _share_statistics(self) -> None:
         """Batch-norm statistics are the first process's, as in training under DDP."""
@@ -416,7 +381,7 @@ class _Training:
                 "progress": asdict(self.progress),
                 "scores": self.progress.latest,
                 "recipe": self.recipe.model_dump(mode="json"),
-                "data": self.data.fingerprint,
+                "data": self.task.fingerprint,
                 "processes": self.fabric.world_size,
             }
             write_folder(self.out / "last", tensors, state)
@@ -445,9 +410,9 @@ class _Training:
                 progress.step * plan.batch_size / max(1e-9, progress.images_seconds), 1
             ),
             parameters=sum(p.numel() for p in self.model.parameters()),
-            train_pictures=len(self.data.train),
-            val_pictures=len(next(iter(self.data.val.values()))),
-            skipped=len(self.data.problems),
+            train_pictures=self.task.train_size,
+            val_pictures=self.task.val_size,
+            skipped=len(self.task.problems),
         )
         if self.fabric.is_global_zero and summary.finished:
             write_text(self.out / "summary.json", json.dumps(summary.to_dict(), indent=1) + "\n")

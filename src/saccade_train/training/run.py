@@ -3,11 +3,11 @@
 ::
 
     RUN/recipe.yaml    the recipe in full
-    RUN/classes.txt    one class a line
+    RUN/classes.txt    one class a line; of a recogniser, one character a line
     RUN/skipped.txt    pictures left out, and why
     RUN/log.jsonl      what happened; tb/ has the same for TensorBoard
     RUN/last/          the newest checkpoint
-    RUN/best/          the weights with the best top-1 at evaluation
+    RUN/best/          the weights with the best score at evaluation
     RUN/summary.json   scores, time and size, at the end
 """
 
@@ -21,8 +21,17 @@ from pathlib import Path
 from typing import Any
 
 from saccade.errors import TrainingError
-from saccade_train.models.classifier import Classifier, build_classifier
-from saccade_train.recipes import ClassifyRecipe, load_recipe
+from saccade_train.models.classifier import build_classifier
+from saccade_train.models.text_detector import build_text_detector
+from saccade_train.models.text_direction import build_text_direction
+from saccade_train.models.text_recogniser import build_text_recogniser
+from saccade_train.recipes import (
+    Recipe,
+    TextDetectRecipe,
+    TextDirectionRecipe,
+    TextRecogniseRecipe,
+    load_recipe,
+)
 
 from .checkpoint import find_folder, load_state, load_tensors
 from .initial import weights_file
@@ -31,7 +40,7 @@ __all__ = ["Progress", "TrainedModel", "clear_run", "load_trained", "only_writer
 
 _FREE_KEYS = ("about", "eval_every", "log_every", "save_seconds", "save_steps")
 """Keys of a recipe that may change between stop and resume: they don't move a single weight."""
-_FREE_DATA_KEYS = ("verify", "cache_mb", "workers")
+_FREE_DATA_KEYS = ("verify", "cache_mb", "workers", "val_limit")
 
 
 @dataclass
@@ -60,13 +69,16 @@ class Progress:
 class TrainedModel:
     """A model out of a run folder, in evaluation mode."""
 
-    model: Classifier
-    recipe: ClassifyRecipe
+    model: Any
+    """A network of :mod:`saccade_train.models`."""
+    recipe: Any
+    """Its class says the task."""
     classes: tuple[str, ...]
+    """What the outputs mean: labels, or the characters of an alphabet; empty for a detector."""
     scores: Mapping[str, float]
 
 
-def resumable(out: Path, recipe: ClassifyRecipe, data: str) -> tuple[Path, Progress] | None:
+def resumable(out: Path, recipe: Recipe, data: str) -> tuple[Path, Progress] | None:
     """The checkpoint to go on from, or None when the folder holds none.
 
     Args:
@@ -168,11 +180,28 @@ def load_trained(run: str | Path) -> TrainedModel:
     run = Path(run)
     weights = weights_file(run)
     recipe = load_recipe(run / "recipe.yaml")
-    classes = tuple((run / "classes.txt").read_text("utf-8").splitlines())
-    model = build_classifier(recipe.model.arch, len(classes), **recipe.model.options)
-    model.load_state_dict(load_tensors(weights))
+    # Not splitlines(): some of the characters that it splits at may be in an alphabet.
+    classes = tuple((run / "classes.txt").read_text("utf-8").split("\n")[:-1])
+    model = _build(recipe, classes)
+    tensors = load_tensors(weights)
+    # Of two networks that learnt from each other, "last" holds both.
+    pair = {name.removeprefix("student."): t for name, t in tensors.items() if "student." in name}
+    model.load_state_dict(pair or tensors)
     scores = load_state(weights.parent).get("scores", {})
     return TrainedModel(model.eval(), recipe, classes, scores)
+
+
+def _build(recipe: Recipe, classes: tuple[str, ...]) -> Any:
+    match recipe:
+        case TextRecogniseRecipe():
+            model = recipe.model
+            return build_text_recogniser(model.arch, len(classes) + 1, **model.options)
+        case TextDetectRecipe():
+            return build_text_detector(recipe.model.arch, **recipe.model.options)
+        case TextDirectionRecipe():
+            return build_text_direction(len(classes))
+    options: Any = recipe
+    return build_classifier(options.model.arch, len(classes), **options.model.options)
 
 
 def _binding(recipe: Mapping[str, Any]) -> dict[str, Any]:

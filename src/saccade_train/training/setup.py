@@ -14,7 +14,7 @@ from saccade.errors import OptionError, Problem
 from saccade.imaging.prepare import Prepare
 from saccade_train._types import Image
 from saccade_train.augment.geometric import shrink_short
-from saccade_train.recipes import ClassifyRecipe
+from saccade_train.recipes import ClassifyRecipe, Recipe
 
 from .data import Places, fingerprint, open_training_data
 from .pictures import Pictures, Shape, load_pictures
@@ -39,7 +39,7 @@ class LoadedData:
     """Of all names and labels: two trainings with the same one saw the same pictures."""
 
 
-def make_fabric(recipe: ClassifyRecipe, device: str = "auto") -> Fabric:
+def make_fabric(recipe: Recipe, device: str = "auto") -> Fabric:
     """Devices and precision; several processes when started by ``torchrun``.
 
     Args:

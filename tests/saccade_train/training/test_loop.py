@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from saccade.errors import OptionError, TrainingError
 from saccade_train.recipes import ClassifyRecipe, dump_recipe
-from saccade_train.training import loop
+from saccade_train.training import classify, loop
 from saccade_train.training.loop import train
 from saccade_train.training.report import Report
 from saccade_train.training.run import load_trained, only_writer
@@ -95,7 +95,7 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from saccade_train.recipes import load_recipe
-from saccade_train.training import loop
+from saccade_train.training import classify, loop
 recipe, data, out = sys.argv[1:]
 if __name__ == "__main__":
     loop.train(load_recipe(recipe), Path(data), Path(out), quiet=True)
@@ -239,7 +239,7 @@ def test_gradient_that_is_not_a_number_stops_before_the_weights_move(
         # Finite itself, but its slope at zero is not.
         return torch.sqrt((logits - logits.detach()).pow(2).sum())
 
-    monkeypatch.setattr(loop, "soft_cross_entropy", steep)
+    monkeypatch.setattr(classify, "soft_cross_entropy", steep)
     with pytest.raises(TrainingError, match="gradient's norm is nan at step 1 "):
         train(tiny, pictures, tmp_path / "run", quiet=True, tensorboard=False)
 
