@@ -30,7 +30,8 @@ from torch import Tensor, nn
 from saccade.bench import interleave, paired_ratio, timing
 from saccade.runtime import open_session
 from saccade_train.export.fold import fold_batch_norms, fold_dropout
-from saccade_train.export.onnx import export_graph, trace
+from saccade_train.export.graph import trace
+from saccade_train.export.onnx import export_graph
 from saccade_train.models.classifier import build_classifier
 
 MEAN = np.float32([0.485, 0.456, 0.406]).reshape(1, 3, 1, 1)
@@ -70,7 +71,11 @@ def subjects(arch: str, size: int, threads: int, runtime: str) -> dict[str, Call
     graphs = {
         PIXELS: export_graph(model, mean, std, size, size),
         FLOAT: trace(
-            FloatClassifier(model), torch.zeros(2, 3, size, size), {0: "batch"}, name=arch
+            FloatClassifier(model),
+            torch.zeros(2, 3, size, size),
+            {0: ("batch", 1)},
+            name=arch,
+            outputs=("probabilities", "embedding"),
         ),
     }
     with tempfile.TemporaryDirectory() as folder:

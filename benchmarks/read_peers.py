@@ -3,11 +3,12 @@
     python benchmarks/read_peers.py --packs FOLDER [--limit N] [--only receipts] [--json]
                                     [--rapidocr-python PYTHON]
 
-Every tool gets the same pictures, in turns, on ``--threads`` threads, as its users call it: defaults
-for pages, the recogniser alone for lines that are cut out. RapidOCR runs in a process of its own,
-in an environment that has it (``python -m venv peer && peer/bin/pip install rapidocr onnxruntime``,
-then ``--rapidocr-python peer/bin/python``); Tesseract is the command (``apt-get install
-tesseract-ocr``). A tool that is not there is left out and named. Only the ``val`` parts are read.
+Every tool gets the same pictures, in turns, on ``--threads`` threads, as its users call it: with
+its defaults for pages, the recogniser alone for lines that are cut out. RapidOCR runs in a process
+of its own, in an environment that has it (``python -m venv peer && peer/bin/pip install rapidocr
+onnxruntime``, then ``--rapidocr-python peer/bin/python``); Tesseract is the command (``apt-get
+install tesseract-ocr``). A tool that is not there is left out and named. Only the ``val`` parts of
+the packs are read.
 
 Rules: pages of receipts and print, end to end, at IoU 0.5, and lines of receipts: case and spaces
 are ignored. Words: letters and digits only, case is ignored. Lines of print: everything counts.
@@ -61,8 +62,13 @@ class Tool(Protocol):
 
     name: str
 
-    def page(self, path: Path) -> Found: ...
-    def line(self, path: Path) -> str: ...
+    def page(self, path: Path) -> Found:
+        """Find and read the text of a page."""
+        ...
+
+    def line(self, path: Path) -> str:
+        """Read a line that was cut out."""
+        ...
 
 
 class Saccade:
@@ -72,18 +78,22 @@ class Saccade:
 
     def __init__(self, threads: int) -> None:
         from saccade import TextReader
+        from saccade.tasks._text_models import TextRecogniser
 
-        self._reader = TextReader(threads=threads)
+        self._recogniser = TextRecogniser(threads=threads)
+        self._reader = TextReader(recogniser=self._recogniser, threads=threads)
 
     def page(self, path: Path) -> Found:
+        """Find and read the text of a page."""
         lines = self._reader(path).lines
         quads = [np.array(line.polygon, np.float32) for line in lines]
         return Found(quads, [line.text for line in lines])
 
     def line(self, path: Path) -> str:
+        """Read a line that was cut out."""
         from saccade.imaging.read import read_image
 
-        return self._reader.recogniser.read([read_image(path)])[0].text
+        return self._recogniser.read([read_image(path)])[0].text
 
 
 class RapidOCR:
@@ -105,10 +115,12 @@ class RapidOCR:
             raise SaccadeError("it does not start")
 
     def page(self, path: Path) -> Found:
+        """Find and read the text of a page."""
         answer = self._ask("page", path)
         return Found([np.array(quad, np.float32) for quad in answer["quads"]], answer["texts"])
 
     def line(self, path: Path) -> str:
+        """Read a line that was cut out."""
         return str(self._ask("line", path)["text"])
 
     def _ask(self, what: str, path: Path) -> dict[str, Any]:
@@ -155,6 +167,7 @@ class Tesseract:
         self._environment = os.environ | {"OMP_THREAD_LIMIT": str(threads)}
 
     def page(self, path: Path) -> Found:
+        """Find and read the text of a page."""
         lines: dict[tuple[str, ...], list[tuple[str, list[int]]]] = {}
         for row in self._run(path, "3", "tsv").splitlines()[1:]:
             cells = row.split("\t")
@@ -171,6 +184,7 @@ class Tesseract:
         return Found(quads, texts)
 
     def line(self, path: Path) -> str:
+        """Read a line that was cut out."""
         return " ".join(self._run(path, "7").split())
 
     def _run(self, path: Path, mode: str, *formats: str) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from saccade import modelfile, zoo
 from saccade.datasets.classification import open_classification
 from saccade_train.evaluation import evaluate_classification, evaluate_retrieval, open_model
-from saccade_train.export.onnx import export_run
+from saccade_train.export.run import export_run
 
 NAME = "lcnet_x1_0_shop91"
 TRAINING_DATA = (

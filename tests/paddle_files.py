@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from saccade_train.paddle.names import paddle_names
+from saccade_train.paddle.text import TextNetwork, paddle_text_names
 
 
 def paddle_tensors(model: nn.Module, prefix: str = "") -> dict[str, np.ndarray]:
@@ -21,6 +22,25 @@ def paddle_tensors(model: nn.Module, prefix: str = "") -> dict[str, np.ndarray]:
     for ours, theirs in paddle_names(model).items():
         value = state[ours].numpy()
         tensors[prefix + theirs] = np.ascontiguousarray(value.T if ours in linear else value)
+    return tensors
+
+
+def paddle_text_tensors(model: TextNetwork, prefix: str = "") -> dict[str, np.ndarray]:
+    """The weights of a text network as PaddleOCR saves them.
+
+    Linear matrices are (in, out), and the LSTM is listed twice.
+    """
+    linear = {f"{n}.weight" for n, m in model.named_modules() if isinstance(m, nn.Linear)}
+    state = model.state_dict()
+    tensors = {}
+    for ours, theirs in paddle_text_names(model).items():
+        value = state[ours].numpy()
+        tensors[prefix + theirs] = np.ascontiguousarray(value.T if ours in linear else value)
+        if theirs.startswith("neck.encoder.lstm."):
+            kind, layer = theirs.removeprefix("neck.encoder.lstm.").rsplit("_l", 1)
+            way = "bw" if layer.endswith("_reverse") else "fw"
+            alias = f"neck.encoder.lstm.{layer[0]}.cell_{way}.{kind}"
+            tensors[prefix + alias] = value
     return tensors
 
 

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from saccade.modelfile import ModelCard as ModelCard
     from saccade.modelfile import read_card as read_card
     from saccade.modelfile import verify as verify
+    from saccade.results import Page as Page
     from saccade.tasks.classify import Classifier as Classifier
     from saccade.tasks.embed import Embedder as Embedder
     from saccade.tasks.look import Looker as Looker
+    from saccade.tasks.read_text import TextReader as TextReader
     from saccade.tasks.recognize import Recognizer as Recognizer
 
 __version__ = "0.1.0.dev0"
@@ -36,8 +38,10 @@ _HOMES = {
     "Gallery": "saccade.gallery",
     "Looker": "saccade.tasks.look",
     "ModelCard": "saccade.modelfile",
+    "Page": "saccade.results",
     "Recognizer": "saccade.tasks.recognize",
     "SaccadeError": "saccade.errors",
+    "TextReader": "saccade.tasks.read_text",
     "read_card": "saccade.modelfile",
     "read_image": "saccade.imaging.read",
     "verify": "saccade.modelfile",

@@ -33,6 +33,7 @@ class Verb(NamedTuple):
 # A home is "module:name" of a function, or of a Typer app for a verb with verbs of its own.
 VERBS = {
     "look": Verb("saccade.cli.look:look", "Everything in one glance at a picture."),
+    "read": Verb("saccade.cli.read:read", "The text in pictures and PDF files."),
     "classify": Verb("saccade.cli.classify:classify", "The top classes of pictures."),
     "recognize": Verb("saccade.cli.recognize:recognize", "Name pictures by a gallery."),
     "gallery": Verb("saccade.cli.gallery:app", "Make, fill, list and search galleries."),
@@ -53,6 +54,7 @@ _EXTRAS = {
     "onnx": "train",
     "onnxscript": "train",
     "openvino": "openvino",
+    "pypdfium2": "pdf",
     "pydantic": "train",
     "safetensors": "train",
     "tensorboard": "train",
@@ -64,6 +66,7 @@ _EXTRAS = {
 _EPILOG = """\
 \b
 Examples:
+  saccade read receipt.jpg
   saccade classify photo.jpg
   saccade gallery create shelf.gallery && saccade gallery add shelf.gallery products/
   saccade recognize photo.jpg --gallery shelf.gallery

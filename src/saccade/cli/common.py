@@ -91,22 +91,25 @@ def console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=_WIDE)
 
 
-def expand(places: Iterable[str]) -> tuple[list[Path], bool]:
+def expand(places: Iterable[str], *, documents: bool = False) -> tuple[list[Path], bool]:
     """Expand folders to the pictures in them; a place that cannot be listed is complained about.
 
     Args:
         places: Pictures and folders.
+        documents: Whether PDF files in folders count too.
 
     Returns:
         The pictures in the order of the places, and whether every place could be listed.
     """
-    from saccade.imaging.read import list_images
+    from saccade.imaging.documents import DOCUMENT_SUFFIXES
+    from saccade.imaging.read import IMAGE_SUFFIXES, list_images
 
+    suffixes = DOCUMENT_SUFFIXES if documents else IMAGE_SUFFIXES
     found: list[Path] = []
     complete = True
     for place in places:
         try:
-            found += list_images([place])
+            found += list_images([place], suffixes)
         except ImageError as error:
             complain(error)
             complete = False
@@ -148,12 +151,16 @@ class Drawings:
                     f"{out}: cannot be made a folder ({error.strerror}); choose another --draw"
                 ) from error
 
-    def save(self, image: str, draw: Callable[[Any], Any]) -> bool:
+    def save(
+        self, image: str, draw: Callable[[Any], Any], *, pixels: Any = None, number: int = 0
+    ) -> bool:
         """Draw into a copy of a picture and save it.
 
         Args:
             image: Path of the picture.
             draw: Takes and returns a picture, uint8 RGB.
+            pixels: The picture, if it is at hand; None reads it.
+            number: Of the page in a document of several, from 1; 0 for a picture.
 
         Returns:
             False, after a complaint, when the copy cannot be written or would overwrite the picture
@@ -162,29 +169,35 @@ class Drawings:
         if self._out is None:
             return True
         try:
-            self._save(self._out, Path(image), draw)
+            self._save(self._out, Path(image), draw, pixels, number)
         except ImageError as error:
             complain(error)
             return False
         return True
 
-    def _save(self, out: Path, source: Path, draw: Callable[[Any], Any]) -> None:
+    def _save(
+        self, out: Path, source: Path, draw: Callable[[Any], Any], pixels: Any, number: int
+    ) -> None:
         from saccade.imaging.draw import save_image
         from saccade.imaging.read import read_image
 
-        target = out / self._name(source) if self._is_folder else out
+        page = f"-{number}" if number else ""
+        if self._is_folder:
+            target = out / self._name(source, page)
+        else:
+            target = out.with_name(f"{out.stem}{page}{out.suffix}")
         if target.exists() and target.samefile(source):
             raise ImageError(f"{target}: --draw would overwrite the picture; choose another place")
-        save_image(target, draw(read_image(source)))
+        save_image(target, draw(read_image(source) if pixels is None else pixels))
 
-    def _name(self, source: Path) -> str:
+    def _name(self, source: Path, page: str) -> str:
         """Name of a copy; pictures of one name from two folders get numbers."""
         from saccade.imaging.draw import WRITABLE_SUFFIXES
 
         suffix = source.suffix if source.suffix.lower() in WRITABLE_SUFFIXES else ".png"
-        name, number = f"{source.stem}{suffix}", 1
+        name, number = f"{source.stem}{page}{suffix}", 1
         while name in self._taken:
             number += 1
-            name = f"{source.stem}-{number}{suffix}"
+            name = f"{source.stem}{page}-{number}{suffix}"
         self._taken.add(name)
         return name

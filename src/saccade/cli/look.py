@@ -23,7 +23,7 @@ from saccade.cli.common import (
 from saccade.cli.recognize import DEFAULT_THRESHOLD, ThresholdOption, print_objects
 
 if TYPE_CHECKING:
-    from saccade.results import Look, Recognized
+    from saccade.results import Look
 
 __all__ = ["look"]
 
@@ -37,6 +37,9 @@ def look(
         ),
     ] = None,
     threshold: ThresholdOption = DEFAULT_THRESHOLD,
+    text: Annotated[
+        bool, typer.Option("--text/--no-text", help="Whether to read the text too.")
+    ] = True,
     json: JsonOption = False,
     draw: DrawOption = None,
     model: ModelOption = None,
@@ -46,7 +49,7 @@ def look(
     """Look at pictures: what is in them, in one answer.
 
     In this version a picture is one object, the whole frame, named by the gallery or else by the
-    classifier; single objects are not found, and text is not read ('lines' is always empty).
+    classifier; single objects are not found. Its text is read where models to read it are shipped.
 
     \b
     Examples:
@@ -57,10 +60,12 @@ def look(
     from saccade.results import Failed
     from saccade.tasks.look import Looker
 
-    looker = Looker(gallery, model, runtime=runtime, threads=threads)
+    looker = Looker(
+        gallery, model, reader=None if text else False, runtime=runtime, threads=threads
+    )
     paths, complete = expand(images)
     drawings = Drawings(draw, len(paths))
-    found: list[Recognized | Look] = []
+    found: list[Look] = []
     for answer in progress(looker.many(paths, threshold=threshold), len(paths), "look"):
         if isinstance(answer, Failed):
             complain(answer)
@@ -73,5 +78,14 @@ def look(
             found.append(answer)
     if found:
         print_objects(found)
+        _print_lines(found)
     if not complete:
         raise typer.Exit(1)
+
+
+def _print_lines(found: list[Look]) -> None:
+    for answer in found:
+        if answer.lines:
+            typer.echo(f"\n{answer.image} reads:")
+            for line in answer.lines:
+                typer.echo(f"  {line.text}")

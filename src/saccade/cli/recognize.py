@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -104,7 +105,7 @@ def recognize(
         raise typer.Exit(1)
 
 
-def print_objects(found: list[Recognized | Look]) -> None:
+def print_objects(found: Sequence[Recognized | Look]) -> None:
     """Print a table of the objects, each with what it resembles besides."""
     from rich.table import Table
     from rich.text import Text

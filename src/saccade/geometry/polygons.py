@@ -24,6 +24,7 @@ __all__ = [
     "is_simple",
     "min_area_box",
     "offset",
+    "order_all_by_sum",
     "order_by_sum",
     "order_by_x",
     "perimeter",
@@ -139,14 +140,28 @@ def order_by_sum(quad: np.ndarray) -> np.ndarray:
     Args:
         quad: (4, 2).
     """
-    sums = quad.sum(axis=1)
-    first, last = int(np.argmin(sums)), int(np.argmax(sums))
-    if first == last:  # all sums are equal
-        last = 3 - first
-    one, other = (index for index in range(4) if index not in (first, last))
-    if quad[one, 1] - quad[one, 0] > quad[other, 1] - quad[other, 0]:
-        one, other = other, one
-    return quad[[first, one, last, other]]
+    ordered: np.ndarray = order_all_by_sum(quad[None])[0]
+    return ordered
+
+
+def order_all_by_sum(quads: np.ndarray) -> np.ndarray:
+    """As :func:`order_by_sum`, of many quads.
+
+    Args:
+        quads: (N, 4, 2).
+    """
+    rows = np.arange(len(quads))
+    sums, leans = quads.sum(axis=2), quads[..., 1] - quads[..., 0]
+    first, last = sums.argmin(axis=1), sums.argmax(axis=1)
+    last = np.where(first == last, 3 - first, last)  # all sums are equal
+    taken = np.zeros(sums.shape, bool)
+    taken[rows, first] = taken[rows, last] = True
+    others = np.argsort(taken, axis=1, kind="stable")[:, :2]
+    one, other = others[:, 0], others[:, 1]
+    swap = leans[rows, one] > leans[rows, other]
+    one, other = np.where(swap, other, one), np.where(swap, one, other)
+    ordered: np.ndarray = quads[rows[:, None], np.stack([first, one, last, other], axis=1)]
+    return ordered
 
 
 def quad_sides(quad: np.ndarray) -> tuple[float, float]:

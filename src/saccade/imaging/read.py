@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -99,7 +99,9 @@ def describe_source(source: ImageSource) -> str:
     return f"<{type(source).__name__}>"
 
 
-def list_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+def list_images(
+    paths: Iterable[str | os.PathLike[str]], suffixes: Container[str] = IMAGE_SUFFIXES
+) -> list[Path]:
     """Expand folders to the pictures below them.
 
     Files are kept as they are, whatever their ending. A folder gives all pictures below it, sorted
@@ -107,6 +109,7 @@ def list_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
 
     Args:
         paths: files and folders.
+        suffixes: the endings, in lower case, that count in a folder.
 
     Raises:
         ImageError: a path that does not exist, a folder that cannot be read, or one without
@@ -122,7 +125,7 @@ def list_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
         if not stat.S_ISDIR(mode):
             found.append(path)
             continue
-        below = _walk(path)
+        below = _walk(path, suffixes)
         if not below:
             raise ImageError(
                 f"{path} holds no picture; expected files ending in .jpg, .png, .webp, .bmp, "
@@ -132,7 +135,7 @@ def list_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     return found
 
 
-def _walk(folder: Path) -> list[Path]:
+def _walk(folder: Path, suffixes: Container[str]) -> list[Path]:
     def refuse(error: OSError) -> None:
         raise ImageError(
             f"cannot list the folder {error.filename}: {error.strerror}; check its permissions"
@@ -144,7 +147,7 @@ def _walk(folder: Path) -> list[Path]:
         found += [
             Path(place, name)
             for name in files
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes  # noqa: PTH122
         ]
     return sorted(found)
 

@@ -8,7 +8,14 @@
 
 from saccade.modelfile.card import FORMAT_VERSION, ModelCard, SelfTest, digest, make_self_test
 from saccade.modelfile.check import VerifyReport, verify
-from saccade.modelfile.file import CARD_KEY, fingerprint, has_card, read_card, write_card
+from saccade.modelfile.file import (
+    CARD_KEY,
+    fingerprint,
+    has_card,
+    read_card,
+    read_metadata,
+    write_card,
+)
 
 __all__ = [
     "CARD_KEY",
@@ -21,6 +28,7 @@ __all__ = [
     "has_card",
     "make_self_test",
     "read_card",
+    "read_metadata",
     "verify",
     "write_card",
 ]

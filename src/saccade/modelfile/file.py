@@ -24,7 +24,14 @@ from saccade.modelfile.wire import (
     iter_fields,
 )
 
-__all__ = ["CARD_KEY", "fingerprint", "has_card", "read_card", "write_card"]
+__all__ = [
+    "CARD_KEY",
+    "fingerprint",
+    "has_card",
+    "read_card",
+    "read_metadata",
+    "write_card",
+]
 
 CARD_KEY = "saccade_card"
 
@@ -63,6 +70,17 @@ def has_card(path: str | os.PathLike[str]) -> bool:
     """
     with _open(Path(path)) as (stream, found):
         return any(_is_card(stream, field) for field in found)
+
+
+def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Read the metadata that the maker of an ONNX file put in, without loading the model.
+
+    Raises:
+        ModelFileError: The file is missing or no ONNX model.
+    """
+    with _open(Path(path)) as (stream, found):
+        entries = [field for field in found if field.number == METADATA and field.is_bytes]
+        return dict(decode_entry(_content(stream, field)) for field in entries)
 
 
 def fingerprint(path: str | os.PathLike[str]) -> str:

@@ -73,7 +73,7 @@ class OpenVinoSession:
         self.input_name: str = source.any_name
         self.output_names: tuple[str, ...] = tuple(o.any_name for o in self._compiled.outputs)
         self._dtype = np.dtype(source.element_type.to_dtype())
-        self._shape = tuple(
+        self.input_shape: tuple[int | None, ...] = tuple(
             side.get_length() if side.is_static else None for side in source.partial_shape
         )
         # One request serves one thread at a time; they are lent and taken back.
@@ -81,7 +81,7 @@ class OpenVinoSession:
 
     def run(self, batch: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
         """Run the graph; see :meth:`saccade.runtime.Session.run`."""
-        check_batch(batch, self._dtype, self._shape)
+        check_batch(batch, self._dtype, self.input_shape)
         try:
             request = self._requests.get_nowait()
         except Empty:

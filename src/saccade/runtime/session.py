@@ -33,6 +33,10 @@ class Session(Protocol):
         """Name of the input of the graph."""
 
     @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """Sizes of the input of the graph; None where any size goes."""
+
+    @property
     def output_names(self) -> tuple[str, ...]:
         """Names of the outputs of the graph."""
 

@@ -1,10 +1,11 @@
-"""Everything in one glance at a picture: today its name, later its objects and its text."""
+"""Everything in one glance at a picture: its name and its text, later its objects."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Iterable, Iterator
+from typing import Literal
 
 from saccade.errors import ImageError
 from saccade.gallery import Gallery
@@ -12,7 +13,8 @@ from saccade.imaging.read import ImageSource, describe_source, read_image
 from saccade.results import Failed, Look, Recognized, RecognizedObject
 from saccade.tasks._pictures import check_images, milliseconds
 from saccade.tasks.classify import Classifier
-from saccade.tasks.recognize import DEFAULT_THRESHOLD, Recognizer
+from saccade.tasks.read_text import TextReader
+from saccade.tasks.recognize import DEFAULT_THRESHOLD, Recognizer, check_threshold
 
 __all__ = ["Looker"]
 
@@ -21,16 +23,19 @@ class Looker:
     """Says in one go what pictures show. Immutable; any number of threads may share one.
 
     With a gallery the picture is named by its most similar item, without one by the most likely
-    class of the classifier. The whole frame is the only object, and text is not read yet.
+    class of the classifier. The whole frame is the only object. Text is read where
+    models to read it are shipped.
 
     ::
 
         look = saccade.Looker("pantry.gallery")
-        look("photo.jpg").objects
+        seen = look("photo.jpg")
+        seen.objects, seen.lines
 
     Args:
         gallery: An open gallery, or its place; None names by the classifier.
         model: Name or file of the model; None takes the gallery's model, or the default classifier.
+        reader: Reads the text; None takes the shipped models, if there are; False reads none.
         runtime: ``"onnxruntime"``, ``"openvino"`` or ``"openvino-bf16"``.
         threads: Threads for one run; None takes what the machine or container allows.
 
@@ -44,9 +49,13 @@ class Looker:
         gallery: Gallery | str | os.PathLike[str] | None = None,
         model: str | os.PathLike[str] | None = None,
         *,
+        reader: TextReader | Literal[False] | None = None,
         runtime: str = "onnxruntime",
         threads: int | None = None,
     ) -> None:
+        if reader is None and TextReader.is_shipped():
+            reader = TextReader(runtime=runtime, threads=threads)
+        self._reader = reader or None
         self._namer: Recognizer | Classifier = (
             Classifier(model, runtime=runtime, threads=threads)
             if gallery is None
@@ -69,9 +78,25 @@ class Looker:
             OptionError: ``threshold`` is out of range.
             GalleryError: The gallery cannot be read.
         """
+        start = time.perf_counter()
+        pixels = read_image(image)
+        timings = {"read": milliseconds(time.perf_counter() - start)}
+        height, width = pixels.shape[:2]
         if isinstance(self._namer, Recognizer):
-            return _from_recognized(self._namer(image, threshold=threshold))
-        return _from_classifier(self._namer, image)
+            found = self._namer(pixels, threshold=threshold)
+            objects = found.objects
+            timings = {**found.timings_ms, **timings}
+        else:
+            classes = self._namer(pixels, top=1)
+            frame = (0.0, 0.0, float(width), float(height))
+            objects = tuple(RecognizedObject(frame, label, score) for label, score in classes)
+            timings = {**classes.timings_ms, **timings}
+        if self._reader is None:
+            return Look(describe_source(image), width, height, objects, timings)
+        start = time.perf_counter()
+        lines = self._reader(pixels).lines
+        timings["text"] = milliseconds(time.perf_counter() - start)
+        return Look(describe_source(image), width, height, objects, timings, lines)
 
     def many(
         self, images: Iterable[ImageSource], *, threshold: float = DEFAULT_THRESHOLD
@@ -91,29 +116,19 @@ class Looker:
         """
         check_images(images)
         if isinstance(self._namer, Recognizer):
-            found = self._namer.many(images, threshold=threshold)
-            return (item if isinstance(item, Failed) else _from_recognized(item) for item in found)
-        return _classified(self._namer, images)
+            check_threshold(threshold)
+            if self._reader is None:  # several pictures at once
+                found = self._namer.many(images, threshold=threshold)
+                return (i if isinstance(i, Failed) else _from_recognized(i) for i in found)
+        return self._stream(images, threshold)
+
+    def _stream(self, images: Iterable[ImageSource], threshold: float) -> Iterator[Look | Failed]:
+        for image in images:
+            try:
+                yield self(image, threshold=threshold)
+            except ImageError as error:
+                yield Failed(describe_source(image), str(error))
 
 
 def _from_recognized(found: Recognized) -> Look:
     return Look(found.image, found.width, found.height, found.objects, found.timings_ms)
-
-
-def _from_classifier(classify: Classifier, image: ImageSource) -> Look:
-    start = time.perf_counter()
-    pixels = read_image(image)
-    read = milliseconds(time.perf_counter() - start)
-    found = classify(pixels, top=1)
-    height, width = pixels.shape[:2]
-    frame = (0.0, 0.0, float(width), float(height))
-    objects = tuple(RecognizedObject(frame, label, score) for label, score in found)
-    return Look(describe_source(image), width, height, objects, {**found.timings_ms, "read": read})
-
-
-def _classified(classify: Classifier, images: Iterable[ImageSource]) -> Iterator[Look | Failed]:
-    for image in images:
-        try:
-            yield _from_classifier(classify, image)
-        except ImageError as error:
-            yield Failed(describe_source(image), str(error))

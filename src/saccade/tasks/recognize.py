@@ -23,7 +23,7 @@ from saccade.results import Failed, Neighbour, Recognized, RecognizedObject
 from saccade.tasks._pictures import MAX_BATCH, check_count, check_images, milliseconds
 from saccade.tasks.embed import Embedder
 
-__all__ = ["DEFAULT_THRESHOLD", "Recognizer", "open_embedder"]
+__all__ = ["DEFAULT_THRESHOLD", "Recognizer", "check_threshold", "open_embedder"]
 
 DEFAULT_THRESHOLD = 0.5
 """Cosine similarity below which a picture is "unknown".
@@ -231,6 +231,15 @@ def _named(frame: _Frame, found: tuple[Neighbour, ...], threshold: float) -> Rec
 
 def _check(top: int, threshold: float) -> None:
     check_count(top, "top", _MAX_TOP)
+    check_threshold(threshold)
+
+
+def check_threshold(threshold: float) -> None:
+    """Refuse a similarity outside -1 to 1.
+
+    Raises:
+        OptionError: It is.
+    """
     if not -1.0 <= threshold <= 1.0:
         raise OptionError(f"threshold is {threshold!r}, expected a similarity from -1 to 1")
 

@@ -12,6 +12,7 @@ order by halves.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -22,9 +23,8 @@ from saccade.errors import OptionError
 from saccade.geometry.polygons import (
     min_area_box,
     offset,
-    order_by_sum,
+    order_all_by_sum,
     order_by_x,
-    quad_sides,
     reach,
 )
 
@@ -114,22 +114,28 @@ def decode_quads(
     Raises:
         OptionError: the map is not two-dimensional.
     """
-    quads, scores = [], []
+    boxes, scores = [], []
     for contour in _contours(probability, options):
-        box, short = min_area_box(contour)
+        if options.paddle_compat:
+            box, short = min_area_box(contour)
+        else:  # corners are ordered at the end, all at once
+            rectangle = cv2.minAreaRect(contour)
+            box, short = cv2.boxPoints(rectangle), min(rectangle[1])
         if short < options.min_size:
             continue
         score = box_score(probability, contour if options.score == "slow" else box)
         if score < options.box_threshold:
             continue
-        wide, short = _widen(box, options)
-        if short < options.min_size + 2:
-            continue
-        quad = _finish(wide, probability.shape, size, options.paddle_compat)
-        if quad is not None:
-            quads.append(quad)
-            scores.append(score)
-    return Quads(np.array(quads, np.float32).reshape(-1, 4, 2), np.array(scores, np.float32))
+        boxes.append(box)
+        scores.append(score)
+    if options.paddle_compat:
+        return _finish_compat(boxes, scores, probability.shape, size, options)
+    quads = np.array(boxes, np.float64).reshape(-1, 4, 2)
+    quads, short_sides = _widen(quads, options.unclip_ratio)
+    quads = order_all_by_sum(_to_source(quads, probability.shape, size, False))
+    quads = np.clip(quads, 0, (size[1] - 1, size[0] - 1))
+    kept = (short_sides >= options.min_size + 2) & _thick(quads)
+    return Quads(quads[kept].astype(np.float32), np.array(scores, np.float32)[kept])
 
 
 def decode_polygons(
@@ -176,10 +182,14 @@ def box_score(probability: np.ndarray, polygon: np.ndarray) -> float:
     """
     height, width = probability.shape
     corners = polygon.reshape(-1, 2)
-    left, top = np.floor(corners.min(0)).astype(int).clip(0, (width - 1, height - 1))
-    right, bottom = np.ceil(corners.max(0)).astype(int).clip(0, (width - 1, height - 1))
+    # Plain numbers: NumPy takes longer to start than this takes to run.
+    xs, ys = corners[:, 0].tolist(), corners[:, 1].tolist()
+    left = min(max(math.floor(min(xs)), 0), width - 1)
+    right = min(max(math.ceil(max(xs)), 0), width - 1)
+    top = min(max(math.floor(min(ys)), 0), height - 1)
+    bottom = min(max(math.ceil(max(ys)), 0), height - 1)
     mask = np.zeros((bottom - top + 1, right - left + 1), np.uint8)
-    cv2.fillPoly(mask, [(corners - (left, top)).astype(np.int32)], 1)
+    cv2.fillPoly(mask, [(corners - np.array((left, top))).astype(np.int32)], 1)
     return float(cv2.mean(probability[top : bottom + 1, left : right + 1], mask)[0])
 
 
@@ -194,20 +204,24 @@ def _contours(probability: np.ndarray, options: DBOptions) -> list[np.ndarray]:
     return [contour.reshape(-1, 2) for contour in found[: options.max_candidates]]
 
 
-def _widen(box: np.ndarray, options: DBOptions) -> tuple[np.ndarray, float]:
-    """Move the sides of a rectangle outwards; gives the new one and its short side."""
-    if options.paddle_compat:
-        parts = offset(box, reach(box, options.unclip_ratio), paddle_compat=True)
-        if not parts:
-            return box, 0.0
-        return min_area_box(parts[0])
-    # The smallest rectangle around a rectangle with rounded-off rim is the rectangle with its sides
-    # moved, so Clipper isn't needed.
-    width, height = quad_sides(box)
-    distance = width * height * options.unclip_ratio / (2 * (width + height))
-    along, down = (box[1] - box[0]) / width * distance, (box[3] - box[0]) / height * distance
-    moves = np.array([-along - down, along - down, along + down, down - along])
-    return box + moves, min(width, height) + 2 * distance
+def _widen(boxes: np.ndarray, ratio: float) -> tuple[np.ndarray, np.ndarray]:
+    """Move the sides of rectangles outwards; gives the new ones and their short sides.
+
+    The smallest rectangle around a rectangle with rounded-off rim is the rectangle with its sides
+    moved, so Clipper isn't needed.
+    """
+    across, down = boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 0]
+    width = np.linalg.norm(across, axis=1, keepdims=True)
+    height = np.linalg.norm(down, axis=1, keepdims=True)
+    distance = width * height * ratio / (2 * (width + height))
+    along, down = across / width * distance, down / height * distance
+    moves = np.stack([-along - down, along - down, along + down, down - along], axis=1)
+    return boxes + moves, (np.minimum(width, height) + 2 * distance)[:, 0]
+
+
+def _widen_compat(box: np.ndarray, options: DBOptions) -> tuple[np.ndarray, float]:
+    parts = offset(box, reach(box, options.unclip_ratio), paddle_compat=True)
+    return min_area_box(parts[0]) if parts else (box, 0.0)
 
 
 def _to_source(
@@ -222,13 +236,31 @@ def _to_source(
     return inside
 
 
-def _finish(
-    wide: np.ndarray, shape: tuple[int, ...], size: tuple[int, int], paddle_compat: bool
-) -> np.ndarray | None:
-    """Order, clip to the last pixels, and drop what is too thin in the picture."""
-    quad = _to_source(wide, shape, size, paddle_compat)
-    quad = order_by_x(quad) if paddle_compat else order_by_sum(quad)
-    quad = np.clip(quad, 0, (size[1] - 1, size[0] - 1))
-    across = int(np.hypot(*(quad[0] - quad[1])))
-    down = int(np.hypot(*(quad[0] - quad[3])))
-    return quad if across > 3 and down > 3 else None
+def _finish_compat(
+    boxes: list[np.ndarray],
+    scores: list[float],
+    shape: tuple[int, ...],
+    size: tuple[int, int],
+    options: DBOptions,
+) -> Quads:
+    """Widen, order by halves, clip to the last pixels, and drop what is too thin."""
+    quads, kept = [], []
+    for box, score in zip(boxes, scores, strict=True):
+        wide, short = _widen_compat(box, options)
+        if short < options.min_size + 2:
+            continue
+        quad = np.clip(
+            order_by_x(_to_source(wide, shape, size, True)), 0, (size[1] - 1, size[0] - 1)
+        )
+        if _thick(quad[None])[0]:
+            quads.append(quad)
+            kept.append(score)
+    return Quads(np.array(quads, np.float32).reshape(-1, 4, 2), np.array(kept, np.float32))
+
+
+def _thick(quads: np.ndarray) -> np.ndarray:
+    """Which quads have sides of more than 3 whole pixels."""
+    across = np.linalg.norm(quads[:, 0] - quads[:, 1], axis=1).astype(int)
+    down = np.linalg.norm(quads[:, 0] - quads[:, 3], axis=1).astype(int)
+    thick: np.ndarray = (across > 3) & (down > 3)
+    return thick

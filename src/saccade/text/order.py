@@ -6,17 +6,21 @@ boxes of one row come together, and one of ours that knows columns.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache
 from typing import Literal
 
 import numpy as np
 
 from saccade.errors import OptionError
 
-__all__ = ["reading_order", "sort_boxes"]
+__all__ = ["reading_blocks", "reading_order", "sort_boxes"]
 
 _MIN_LINES = 3  # a column has at least so many lines,
 _MIN_SHARE = 0.25  # is at least this part of the width of what is cut,
-_MIN_FILL = 0.5  # and its lines fill it: a column of prices is no column of text
+_MIN_FILL = 0.5  # its lines fill it: a column of prices is no column of text
+_MIN_SHAPE = 4.0  # and are so many times as wide as high: cells of a table are read row by row
+_MAX_COLUMNS = 12
 
 
 def sort_boxes(
@@ -75,10 +79,22 @@ def reading_order(quads: np.ndarray) -> list[np.ndarray]:
     Returns:
         The rows: int64 indices from left to right each.
     """
+    return [row for block in reading_blocks(quads) for row in block]
+
+
+def reading_blocks(quads: np.ndarray) -> list[list[np.ndarray]]:
+    """Order boxes as :func:`reading_order` does, and keep apart what is read in one go.
+
+    Args:
+        quads: (N, 4, 2), from top left clockwise.
+
+    Returns:
+        The blocks (a column, or what stands between columns) in order, with their rows each.
+    """
     corners = np.asarray(quads, np.float64).reshape(-1, 4, 2)
     boxes = np.concatenate([corners.min(1), corners.max(1)], axis=1)  # (N, 4) xyxy
     blocks = _blocks(boxes, np.arange(len(boxes))) if len(boxes) else []
-    return [row for block in blocks for row in _rows(boxes, block)]
+    return [_rows(boxes, block) for block in blocks]
 
 
 def _blocks(boxes: np.ndarray, members: np.ndarray) -> list[np.ndarray]:
@@ -130,23 +146,41 @@ def _merge(stretches: list[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def _columns(boxes: np.ndarray, members: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Both sides of the leftmost gap that parts two columns of text, if there is one."""
+    """Both sides of the leftmost gap that parts two columns of text, if there is one.
+
+    A side may itself consist of columns. More gaps than a page has columns are those of a table.
+    """
     order = members[np.argsort(boxes[members, 0], kind="stable")]
-    whole = float(np.ptp(boxes[members][:, [0, 2]]))
-    for gap in _gaps(boxes, order, axis=0).tolist():
-        left, right = order[:gap], order[gap:]
-        if all(
-            _is_column(boxes[side], whole) or _columns(boxes, side) is not None
-            for side in (left, right)
-        ):
-            return left, right
-    return None
+    gaps = [0, *_gaps(boxes, order, axis=0).tolist(), len(order)]
+    if not 2 < len(gaps) <= _MAX_COLUMNS + 1:
+        return None
+
+    @cache
+    def parting(first: int, last: int) -> int | None:
+        """The gap, of those between two others, that parts what lies between them."""
+        whole = float(np.ptp(boxes[order[gaps[first] : gaps[last]]][:, [0, 2]]))
+        for gap in range(first + 1, last):
+            if holds(first, gap, whole) and holds(gap, last, whole):
+                return gap
+        return None
+
+    def holds(first: int, last: int, whole: float) -> bool:
+        side = boxes[order[gaps[first] : gaps[last]]]
+        return _is_column(side, whole) or parting(first, last) is not None
+
+    found = parting(0, len(gaps) - 1)
+    return None if found is None else (order[: gaps[found]], order[gaps[found] :])
 
 
 def _is_column(boxes: np.ndarray, whole: float) -> bool:
     width = float(boxes[:, 2].max() - boxes[:, 0].min())
     filled = float(np.median(boxes[:, 2] - boxes[:, 0]))
-    return len(boxes) >= _MIN_LINES and width >= _MIN_SHARE * whole and filled >= _MIN_FILL * width
+    height = float(np.median(boxes[:, 3] - boxes[:, 1]))
+    return (
+        len(boxes) >= _MIN_LINES
+        and width >= _MIN_SHARE * whole
+        and filled >= max(_MIN_FILL * width, _MIN_SHAPE * height)
+    )
 
 
 def _gaps(boxes: np.ndarray, order: np.ndarray, axis: int) -> np.ndarray:
@@ -163,12 +197,14 @@ def _rows(boxes: np.ndarray, members: np.ndarray) -> list[np.ndarray]:
     nearest of all, so that a slanted row holds together.
     """
     centres = (boxes[:, 1] + boxes[:, 3]) / 2
+    across = ((boxes[:, 0] + boxes[:, 2]) / 2).tolist()
+    spans = boxes[:, [1, 3]].tolist()
     rows: list[list[int]] = []
     for index in sorted(members.tolist(), key=lambda i: (centres[i], boxes[i, 0])):
         best, closest = None, float("inf")
         for row in rows[-4:]:  # earlier rows are out of reach
-            away, near = min((abs(_centre_x(boxes[i]) - _centre_x(boxes[index])), i) for i in row)
-            if _overlap(boxes[near], boxes[index]) >= 0.5 and away < closest:
+            away, near = min((abs(across[i] - across[index]), i) for i in row)
+            if away < closest and _overlap(spans[near], spans[index]) >= 0.5:
                 best, closest = row, away
         if best is None:
             rows.append([index])
@@ -177,12 +213,8 @@ def _rows(boxes: np.ndarray, members: np.ndarray) -> list[np.ndarray]:
     return [np.array(sorted(row, key=lambda i: boxes[i, 0]), np.int64) for row in rows]
 
 
-def _centre_x(box: np.ndarray) -> float:
-    return float(box[0] + box[2]) / 2
-
-
-def _overlap(one: np.ndarray, two: np.ndarray) -> float:
-    """Share of the lower of two boxes' heights that they have in common."""
-    common = min(one[3], two[3]) - max(one[1], two[1])
-    least = min(one[3] - one[1], two[3] - two[1])
-    return float(common / least) if least > 0 else 0.0
+def _overlap(one: Sequence[float], two: Sequence[float]) -> float:
+    """Share of the shorter of two stretches that they have in common."""
+    common = min(one[1], two[1]) - max(one[0], two[0])
+    least = min(one[1] - one[0], two[1] - two[0])
+    return common / least if least > 0 else 0.0

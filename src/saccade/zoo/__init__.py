@@ -19,6 +19,9 @@ MODELS = Path(__file__).parent / "models"
 DEFAULT = {
     "classify": "lcnet_x1_0_shop91",
     "embed": "lcnet_x1_0_shop91",
+    "text_detect": "db_mv3_latin",
+    "text_direction": "direction_latin",
+    "text_recognise": "crnn_latin",
 }
 
 

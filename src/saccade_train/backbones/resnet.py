@@ -37,6 +37,7 @@ class _Depth(NamedTuple):
 
 
 RESNET_DEPTHS = {
+    10: _Depth((1, 1, 1, 1), bottleneck=False),  # not published; trunk of our recogniser
     18: _Depth((2, 2, 2, 2), bottleneck=False),
     26: _Depth((2, 2, 2, 2), bottleneck=True),  # not published; for experiments on a CPU
     34: _Depth((3, 4, 6, 3), bottleneck=False),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -9,7 +11,7 @@ import typer
 from saccade.cli.common import JsonOption, RuntimeOption, ThreadsOption, complain, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from saccade.errors import Problem
     from saccade_train.evaluation import ClassificationScores
@@ -29,15 +31,18 @@ def evaluate(
     data: Annotated[
         list[str],
         typer.Option(
-            help="Labelled pictures: a folder (val/CLASS/*.jpg), a list file, or a .zip of either. "
-            "Several are joined."
+            help="Labelled pictures: a folder (val/CLASS/*.jpg), a list file, or a .zip of either; "
+            "for models of text a label file of PP-OCR, or what holds one. Several are joined."
         ),
     ],
     split: Annotated[str, typer.Option(help="Which part of the data.")] = "val",
     task: Annotated[
-        Literal["classify", "retrieval"],
-        typer.Option(help="Name the class, or find another picture of the same class."),
-    ] = "classify",
+        Literal["classify", "retrieval", "text_detect", "text_direction", "text_recognise"] | None,
+        typer.Option(
+            help="What to measure; by default what the model's card says. retrieval: find another "
+            "picture of the same class. PP-OCR networks of others have no card."
+        ),
+    ] = None,
     gallery_split: Annotated[
         str | None,
         typer.Option(
@@ -50,6 +55,25 @@ def evaluate(
     confusions: Annotated[
         int, typer.Option(min=0, help="How many of the most frequent confusions to show.")
     ] = 5,
+    rec: Annotated[
+        str | None,
+        typer.Option(help="Read what a text detector finds with this recogniser: end to end."),
+    ] = None,
+    orient: Annotated[
+        str | None,
+        typer.Option(help="End to end: a classifier that sees lines that stand on their heads."),
+    ] = None,
+    dictionary: Annotated[
+        Path | None,
+        typer.Option("--dict", help="Characters of a recogniser of others, one a line."),
+    ] = None,
+    ignore_case: Annotated[bool, typer.Option("--ignore-case", help="Text: a is A.")] = False,
+    ignore_spaces: Annotated[
+        bool, typer.Option("--ignore-spaces", help="Text: leave out white space.")
+    ] = False,
+    letters_and_digits_only: Annotated[
+        bool, typer.Option("--letters-and-digits-only", help="Text: leave out all else.")
+    ] = False,
     batch: Annotated[int, typer.Option(min=1, help="Pictures that are looked at together.")] = 16,
     json: JsonOption = False,
     runtime: RuntimeOption = "onnxruntime",
@@ -58,7 +82,8 @@ def evaluate(
     """Measure a model on labelled pictures.
 
     Pictures that cannot be read are listed, counted and left out. A class that the model does not
-    know is an error. A run folder is measured in PyTorch, all else on a runtime, without PyTorch.
+    know is an error. A classifier's run folder is measured in PyTorch, all else on a runtime,
+    without PyTorch.
 
     \b
     Examples:
@@ -66,11 +91,36 @@ def evaluate(
       saccade eval flowers.onnx --data flowers/ --split test --per-class --json
       saccade eval runs/flowers --data flowers/
       saccade eval flowers.onnx --data shop/ --task retrieval --gallery-split train --split test
+      saccade eval det.onnx --data receipts/det_val.txt
+      saccade eval rec.onnx --data receipts/ --ignore-case --json
+      saccade eval det.onnx --rec rec.onnx --orient orient.onnx --data receipts/
     """  # noqa: D301
     from saccade.datasets.classification import open_classification
     from saccade.errors import OptionError
     from saccade_train import evaluation
 
+    rule = {
+        "ignore_case": ignore_case,
+        "ignore_spaces": ignore_spaces,
+        "letters_and_digits_only": letters_and_digits_only,
+    }
+    if task is None and rec is not None:
+        task = "text_detect"
+    kind = task or evaluation.task_of(model)
+    if kind in evaluation.TEXT_TASKS:
+        if gallery_split is not None or per_class:
+            name = "--per-class" if per_class else "--gallery-split"
+            raise OptionError(f"{name} belongs to classifiers; {model} is a model to {kind}")
+        _evaluate_text(
+            model, kind, data, split, rec, orient, dictionary, rule, batch, json, runtime, threads
+        )
+        return
+    for name, given in (("--rec", rec), ("--orient", orient), ("--dict", dictionary)):
+        if given is not None:
+            raise OptionError(f"{name} belongs to models of text; {model} is a model to {kind}")
+    if any(rule.values()):
+        chosen = next(name for name, on in rule.items() if on).replace("_", "-")
+        raise OptionError(f"--{chosen} belongs to models that read; {model} is a model to {kind}")
     if gallery_split is not None and task != "retrieval":
         raise OptionError("--gallery-split belongs to --task retrieval")
     opened = evaluation.open_model(model, runtime, threads)
@@ -104,10 +154,66 @@ def evaluate(
         _print_details(scores, per_class, confusions)
 
 
+def _evaluate_text(
+    model: str,
+    kind: str,
+    data: list[str],
+    split: str,
+    rec: str | None,
+    orient: str | None,
+    dictionary: Path | None,
+    rule: dict[str, bool],
+    batch: int,
+    json: bool,
+    runtime: str,
+    threads: int | None,
+) -> None:
+    from saccade.errors import OptionError
+    from saccade.metrics.text import TextRule
+    from saccade_train import evaluation
+
+    reads = kind == "text_recognise" or rec is not None
+    if not reads and (dictionary is not None or any(rule.values())):
+        raise OptionError(
+            f"{model} is measured as a model to {kind}, which reads nothing; rules for texts and "
+            "--dict belong to recognisers (or give one with --rec)"
+        )
+    with _Bar() as bar:
+        found = evaluation.evaluate_text(
+            model,
+            kind,
+            data,
+            split,
+            recogniser=rec,
+            direction=orient,
+            dictionary=None if dictionary is None else str(dictionary),
+            rule=TextRule(**rule),
+            runtime=runtime,
+            threads=threads,
+            batch=batch,
+            progress=bar.begin,
+        )
+    _list_skipped(found.skipped)
+    header: dict[str, Any] = {"model": model, "data": ", ".join(data), "split": split}
+    header |= {"rec": rec} if rec else {}
+    header |= {"orient": orient} if orient else {}
+    header |= rule if reads else {}
+    if json:
+        metrics = {
+            name: value if math.isfinite(value) else None for name, value in found.metrics.items()
+        }
+        print_json({**header, **metrics, "skipped": len(found.skipped)})
+        return
+    _print_metrics(found.metrics, found.skipped)
+    if reads:
+        chosen = [name.replace("_", " ") for name, on in rule.items() if on]
+        typer.echo(f"{'texts compared':20} {', '.join(chosen) or 'exactly'}")
+
+
 class _Bar:
     """A progress bar on stderr where a person watches."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int | None = None) -> None:
         from rich.console import Console
         from rich.progress import Progress
 
@@ -121,6 +227,11 @@ class _Bar:
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
+
+    def begin(self, total: int) -> Callable[[int], None]:
+        """Say how many there are; gives what moves on."""
+        self._progress.update(self._task, total=total)
+        return self.advance
 
     def advance(self, count: int) -> None:
         """Move on by some pictures."""

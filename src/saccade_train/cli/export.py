@@ -34,6 +34,13 @@ def export(
     tolerance: Annotated[
         float, typer.Option(help="Largest relative difference of an output from PyTorch.")
     ] = 1e-4,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=NUMBER",
+            help="Of models of text: a limit for the card, such as box_threshold=0.5.",
+        ),
+    ] = None,
     licence: Annotated[str, typer.Option(help="Licence of the weights, for the card.")] = "",
     data_note: Annotated[
         str, typer.Option(help="What it was trained on and under which licence, for the card.")
@@ -45,8 +52,9 @@ def export(
 ) -> None:
     """Make one model file of the best weights of a training.
 
-    The file holds all: the network from pixels to probabilities and embedding, the classes, the
-    preparation, the recipe, the scores, and a self-test for 'saccade verify'. It appears only when
+    The file holds all: the network from pixels to probabilities (and a classifier's embedding), the
+    classes or the alphabet, the preparation, the recipe, the scores, and a self-test for 'saccade
+    verify'. It appears only when
     ONNX Runtime computes what PyTorch computes; otherwise the first layer that differs is named.
 
     \b
@@ -55,12 +63,13 @@ def export(
       saccade export runs/flowers -o flowers.onnx --pictures flowers/val --check openvino
       saccade export runs/flowers -o flowers.onnx --licence CC-BY-4.0 --data-note "Flowers 102"
     """  # noqa: D301
-    from saccade_train.export.onnx import export_run
+    from saccade_train.export.run import export_run
 
     runtimes = ("onnxruntime", *[name for name in check or [] if name != "onnxruntime"])
     report = export_run(
         run,
         out,
+        thresholds=_thresholds(threshold or []),
         licence=licence,
         training_data=data_note,
         notes=notes,
@@ -73,16 +82,29 @@ def export(
         return
     for parity in report.parity:
         typer.echo(
-            f"{parity.runtime}: differs from PyTorch by {parity.worst:.1e} at most, same class for "
-            f"{parity.same_top1} of {parity.pictures} pictures",
+            f"{parity.runtime}: differs from PyTorch by {parity.worst:.1e} at most, same answer "
+            f"for {parity.same_answer} of {parity.pictures} pictures",
             err=True,
         )
     card = report.card
-    typer.echo(
-        f"{report.path}: {card.architecture}, {len(card.labels)} classes, "
-        f"{report.bytes / 1e6:.1f} MB",
-        err=True,
-    )
+    known = "characters" if card.task == "text_recognise" else "classes"
+    labels = f", {len(card.labels)} {known}" if card.labels else ""
+    typer.echo(f"{report.path}: {card.architecture}{labels}, {report.bytes / 1e6:.1f} MB", err=True)
+
+
+def _thresholds(given: list[str]) -> dict[str, float]:
+    from saccade.errors import OptionError
+
+    found = {}
+    for item in given:
+        name, _, value = item.partition("=")
+        try:
+            found[name.strip()] = float(value)
+        except ValueError:
+            raise OptionError(
+                f"--threshold {item!r}: expected NAME=NUMBER, such as box_threshold=0.5"
+            ) from None
+    return found
 
 
 def _read(place: Path, count: int) -> list:  # type: ignore[type-arg]

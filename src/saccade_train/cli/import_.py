@@ -1,4 +1,4 @@
-"""``saccade import``: weights of PaddleClas or timm in, a model file out."""
+"""``saccade import``: weights of PaddleClas, PaddleOCR or timm in, a model file out."""
 
 from __future__ import annotations
 
@@ -17,25 +17,37 @@ def import_(
         Path,
         typer.Argument(
             metavar="FILE",
-            help="PaddleClas' .pdparams; or a PP-LCNet of timm: .safetensors, .pth, .pt, .bin. "
-            "Nothing in it is run.",
+            help="PaddleClas' or PaddleOCR's .pdparams; or a PP-LCNet of timm: .safetensors, .pth, "
+            ".pt, .bin. Nothing in it is run.",
         ),
     ],
     arch: Annotated[
         str,
-        typer.Option(help="The network that the weights belong to, such as lcnet_x1_0."),
+        typer.Option(
+            help="The network that the weights belong to, such as lcnet_x1_0 or crnn_lcnet_x1_0."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The model file to write, .onnx.")],
     labels: Annotated[
         Path | None,
         typer.Option(
-            help="Text file with the name of one class on each line. Without it the classes are "
-            "called by their numbers."
+            help="Text file with the name of one class on each line; of a recogniser of text, one "
+            "character. Without it classes are called by their numbers."
         ),
     ] = None,
     size: Annotated[
-        int, typer.Option(min=32, max=4096, help="Side of the input, in pixels.")
-    ] = 224,
+        int | None,
+        typer.Option(
+            min=32, max=4096, help="Side of a classifier's input, in pixels; by default 224."
+        ),
+    ] = None,
+    part: Annotated[
+        str | None,
+        typer.Option(
+            help="Which network of a distilled text model: Student, Student2, Teacher. Without it: "
+            "the one that fits, a student first."
+        ),
+    ] = None,
     licence: Annotated[str, typer.Option(help="Licence of the weights, for the card.")] = "",
 ) -> None:
     """Make a model file from the weights of another framework.
@@ -47,11 +59,29 @@ def import_(
       saccade import PPLCNet_x1_0_pretrained.pdparams --arch lcnet_x1_0 -o lcnet.onnx
       saccade import ResNet50_vd_pretrained.pdparams --arch resnet50_vd -o resnet.onnx
       saccade import lcnet_100.safetensors --arch lcnet_x1_0 -o lcnet.onnx --labels names.txt
+      saccade import ch_det.pdparams --arch db_mobilenet_v3_large_x0_5 -o det.onnx
+      saccade import ch_rec.pdparams --arch crnn_lcnet_x1_0 -o rec.onnx --labels ppocr_keys.txt
     """  # noqa: D301
     from saccade.imaging.prepare import Prepare
     from saccade_train.export.onnx import export_model
     from saccade_train.paddle.importing import import_classifier
+    from saccade_train.paddle.text import TEXT_ARCHITECTURES
+    from saccade_train.paddle.text_files import convert_paddle_text
 
+    notes = f"weights imported from {file.name}"
+    if arch in TEXT_ARCHITECTURES:
+        if size is not None:
+            raise OptionError(f"--size belongs to classifiers; {arch} has the sizes of text")
+        made = convert_paddle_text(
+            file, arch, out, part=part, dictionary=labels, licence=licence, notes=notes
+        )
+        known = "characters" if made.card.task == "text_recognise" else "classes"
+        count = f", {len(made.card.labels)} {known}" if made.card.labels else ""
+        typer.echo(f"{made.path}: {arch}{count}, {made.bytes / 1e6:.1f} MB", err=True)
+        return
+    if part is not None:
+        raise OptionError(f"--part belongs to text networks; {arch} is a classifier")
+    side = size or 224
     model = import_classifier(file, arch)
     # Both sources evaluate a centre crop of 7/8 of the short side; timm resizes bicubically.
     paddle = file.suffix == ".pdparams"
@@ -60,16 +90,16 @@ def import_(
         out,
         labels=read_labels(labels, model.num_classes),
         prepare=Prepare(
-            size,
-            size,
+            side,
+            side,
             "short_crop",
-            short=round(size * 8 / 7),
+            short=round(side * 8 / 7),
             interpolation="linear" if paddle else "cubic",
         ),
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
         licence=licence,
-        notes=f"weights imported from {file.name}",
+        notes=notes,
     )
     typer.echo(
         f"{report.path}: {arch}, {model.num_classes} classes, {report.bytes / 1e6:.1f} MB", err=True

@@ -18,8 +18,8 @@ def train(
         str,
         typer.Argument(
             metavar="RECIPE",
-            help="Name of a shipped recipe (classify_small is for own pictures on a laptop; ocr_det, "
-            "ocr_cls and ocr_rec read text) or the path of a YAML file.",
+            help="Name of a shipped recipe (classify_small is for own pictures on a laptop; "
+            "ocr_det, ocr_cls and ocr_rec read text) or the path of a YAML file.",
         ),
     ],
     out: Annotated[
@@ -67,15 +67,15 @@ def train(
       saccade train classify_small --data flowers/ --out runs/flowers
       saccade train classify_small --data a.zip --data b/ --out runs/ab epochs=20 optimiser.lr=0.05
       saccade train classify_small --data flowers/ --out runs/fine init=runs/ab
-      saccade train ocr_rec_words --data rec_lines.zip --out runs/words
+      saccade train ocr_rec_short --data rec_lines.zip --out runs/words
       torchrun --nproc_per_node 2 --no-python saccade train classify_small --data x/ --out runs/x
 
     \b
     Afterwards:
       saccade export runs/flowers -o flowers.onnx
     """  # noqa: D301
-    # Kernels are compiled for each shape of a batch, and reading sees a dozen; by default oneDNN keeps
-    # a thousand, which is fewer than one training step of several shapes needs.
+    # Kernels are compiled for each shape of a batch, and reading sees a dozen shapes; the thousand
+    # that oneDNN keeps by default are too few for them.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16384")
     import torch
 

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from saccade.errors import OptionError, nearest
 from saccade_train.export.load import load_run
-from saccade_train.export.parity import normalise
-from saccade_train.models.classifier import ARCHITECTURES, Classifier, build_classifier
+from saccade_train.export.network import Network
+from saccade_train.export.parity import torch_outputs
+from saccade_train.models.classifier import ARCHITECTURES, build_classifier
 
 __all__ = ["open_eager"]
 
@@ -37,7 +38,8 @@ def open_eager(
         threads: for the computation. PyTorch has one number for the whole process, which is set.
 
     Returns:
-        A function from uint8 (N, H, W, 3) to probabilities, float32 (N, C).
+        A function from uint8 (N, H, W, 3) to probabilities, float32 (N, C); of a text network to
+        its output, see :func:`saccade_train.export.network.deployed_outputs`.
 
     Raises:
         OptionError: neither a folder nor an architecture.
@@ -51,19 +53,15 @@ def open_eager(
     model, mean, std = _open(run)
     torch.set_num_threads(threads)
 
-    @torch.inference_mode()
-    def classify(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        probabilities: NDArray[np.float32] = (
-            model(normalise(batch, mean, std)).softmax(dim=1).numpy()
-        )
-        return probabilities
+    def compute(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return next(iter(torch_outputs(model, batch, mean, std).values()))
 
-    return classify
+    return compute
 
 
 def _open(
     run: str | os.PathLike[str],
-) -> tuple[Classifier, tuple[float, ...], tuple[float, ...]]:
+) -> tuple[Network, tuple[float, ...], tuple[float, ...]]:
     name = os.fspath(run)
     if Path(name).exists():
         trained = load_run(name)

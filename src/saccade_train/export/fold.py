@@ -20,40 +20,44 @@ the packed pixels are convolved as they are, and nothing is transposed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from saccade.errors import OptionError
-from saccade_train.layers.conv import ConvBN
 from saccade_train.layers.dropout import DownscaleInInfer
 from saccade_train.models.classifier import Classifier
 
 __all__ = [
-    "Layout",
     "check_mean_std",
     "first_convolution",
     "fold_batch_norm",
     "fold_batch_norms",
     "fold_dropout",
     "fold_pixels",
+    "norm_names",
     "pixel_mean",
+    "swap_channels",
 ]
 
-Layout = Literal["packed", "planar"]
-"""How the first convolution sees a picture: (1, H, 3W) as it is stored, or (3, H, W)."""
+Convolution = nn.Conv2d | nn.ConvTranspose2d
+
+_PAIRS = {"bn": "conv", "conv_bn1": "conv1", "conv_bn2": "conv2"}
+"""Name of a BatchNorm -> name of the convolution before it: of ConvBN, and of DBHead's branches."""
 
 
-def fold_batch_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
+def fold_batch_norm(conv: Convolution, norm: nn.BatchNorm2d) -> Convolution:
     """Make one convolution that does what ``norm(conv(x))`` does in evaluation mode.
 
     Args:
-        conv: with or without bias; left as it is.
+        conv: with or without bias, transposed or not; left as it is.
         norm: with running statistics; left as it is.
 
     Returns:
-        A new convolution with bias.
+        A new convolution of the same kind, with bias.
+
+    Raises:
+        ValueError: the BatchNorm has no statistics, or the convolution is transposed and grouped.
     """
     if norm.running_mean is None or norm.running_var is None:
         raise ValueError("a BatchNorm without running statistics cannot be folded")
@@ -66,23 +70,38 @@ def fold_batch_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
     bias = bias * factor
     if norm.affine:
         bias = bias + norm.bias.detach().double()
-    weight = conv.weight.detach().double() * factor.view(-1, 1, 1, 1)
+    if isinstance(conv, nn.ConvTranspose2d) and conv.groups != 1:
+        raise ValueError(f"cannot fold into a transposed convolution with groups, {conv}")
+    # The output channels are the first axis of a weight, and the second of a transposed one.
+    channels = (1, -1, 1, 1) if isinstance(conv, nn.ConvTranspose2d) else (-1, 1, 1, 1)
+    weight = conv.weight.detach().double() * factor.view(channels)
     return _convolution(conv, weight, bias)
 
 
+def norm_names(model: nn.Module) -> dict[str, str]:
+    """Name of each convolution that a BatchNorm follows -> name of that BatchNorm."""
+    return {
+        f"{name}.{conv}".removeprefix("."): f"{name}.{norm}".removeprefix(".")
+        for name, module in model.named_modules()
+        for norm, conv in _PAIRS.items()
+        if isinstance(getattr(module, norm, None), nn.BatchNorm2d)
+    }
+
+
 def fold_batch_norms(model: nn.Module) -> dict[str, str]:
-    """Fold the BatchNorm of every :class:`ConvBN` of a model, in place.
+    """Fold every BatchNorm behind a convolution into it, in place.
 
     Returns:
         Name of each convolution -> name of the BatchNorm that it now contains.
     """
     folded = {}
-    for name, module in model.named_modules():
-        if isinstance(module, ConvBN) and isinstance(module.bn, nn.BatchNorm2d):
-            module.conv = fold_batch_norm(module.conv, module.bn)
-            module.bn = nn.Identity()  # type: ignore[assignment]
-            prefix = f"{name}." if name else ""
-            folded[f"{prefix}conv"] = f"{prefix}bn"
+    for conv, norm in norm_names(model).items():
+        before, after = model.get_submodule(conv), model.get_submodule(norm)
+        assert isinstance(before, nn.Conv2d | nn.ConvTranspose2d)
+        assert isinstance(after, nn.BatchNorm2d)
+        model.set_submodule(conv, fold_batch_norm(before, after))
+        model.set_submodule(norm, nn.Identity())
+        folded[conv] = norm
     return folded
 
 
@@ -98,27 +117,27 @@ def fold_dropout(model: Classifier) -> None:
         model.head.dropout = nn.Identity()
 
 
-def fold_pixels(conv: nn.Conv2d, std: Sequence[float], layout: Layout) -> nn.Conv2d:
-    """Make a first convolution that takes pixel values minus their mean, both in 0..255.
+def fold_pixels(conv: nn.Conv2d, std: Sequence[float]) -> nn.Conv2d:
+    """Make a first convolution that takes packed pixel values minus their mean, both in 0..255.
 
     Args:
         conv: takes (N, 3, H, W), divided by 255, minus the mean, divided by ``std``; left as it is.
         std: deviation of each channel on the scale 0..1.
-        layout: ``"planar"``: the new one takes (N, 3, H, W); ``"packed"``: (N, 1, H, 3W).
+
+    Returns:
+        A convolution of (N, 1, H, 3W).
 
     Raises:
-        ValueError: the convolution has groups, or other than three input channels, or
-            (packed only) dilation, or another padding than zeros.
+        ValueError: the convolution has groups, other than three input channels, dilation, or
+            another padding than zeros.
     """
     if conv.in_channels != 3 or conv.groups != 1:
         raise ValueError(f"expected a convolution of 3 channels without groups, got {conv}")
+    if conv.dilation != (1, 1) or conv.padding_mode != "zeros" or isinstance(conv.padding, str):
+        raise ValueError(f"cannot read packed pixels with {conv}")
     scale = 1.0 / (255.0 * torch.tensor(std, dtype=torch.float64))
     weight = conv.weight.detach().double() * scale.view(1, 3, 1, 1)
     bias = None if conv.bias is None else conv.bias.detach().double()
-    if layout == "planar":
-        return _convolution(conv, weight, bias)
-    if conv.dilation != (1, 1) or conv.padding_mode != "zeros" or isinstance(conv.padding, str):
-        raise ValueError(f"cannot read packed pixels with {conv}")
     (height, width), (down, right) = conv.kernel_size, conv.stride
     packed = nn.Conv2d(
         1,
@@ -130,38 +149,52 @@ def fold_pixels(conv: nn.Conv2d, std: Sequence[float], layout: Layout) -> nn.Con
     )
     # (O, 3, k, k) -> (O, k, k, 3) -> (O, 1, k, 3k): the order of the pixels in memory.
     rows = weight.permute(0, 2, 3, 1).reshape(conv.out_channels, 1, height, 3 * width)
-    return _fill(packed, rows, bias)
+    _fill(packed, rows, bias)
+    return packed
 
 
-def pixel_mean(mean: Sequence[float], layout: Layout, width: int) -> Tensor:
-    """Make what is subtracted from the pixels before the first convolution.
+def pixel_mean(mean: Sequence[float], width: int) -> Tensor:
+    """Make what is subtracted from packed pixels before the first convolution.
 
     Args:
         mean: of each channel on the scale 0..1.
-        layout: see :func:`fold_pixels`.
         width: of the picture.
 
     Returns:
-        float32, (1, 1, 1, 3 * width) or (1, 3, 1, 1), on the scale 0..255.
+        float32 (1, 1, 1, 3 * width), on the scale 0..255.
     """
     channels = torch.tensor(mean, dtype=torch.float64).mul(255.0).float()
-    return (
-        channels.repeat(width).view(1, 1, 1, -1)
-        if layout == "packed"
-        else channels.view(1, 3, 1, 1)
-    )
+    return channels.repeat(width).view(1, 1, 1, -1)
 
 
-def first_convolution(model: nn.Module) -> str:
+def swap_channels(model: nn.Module, height: int = 64, width: int = 64) -> None:
+    """Turn a network that takes BGR pictures into the same one for RGB, or back, in place.
+
+    Mean and deviation of the channels must be turned round with it.
+
+    Args:
+        model: see :func:`first_convolution`, as for the rest.
+        height: of the pictures that it is tried on.
+        width: likewise.
+    """
+    conv = model.get_submodule(first_convolution(model, height, width))
+    assert isinstance(conv, nn.Conv2d)
+    with torch.no_grad():
+        conv.weight.copy_(conv.weight.flip(1))
+
+
+def first_convolution(model: nn.Module, height: int = 64, width: int = 64) -> str:
     """Name the convolution that takes the picture itself.
 
     Args:
         model: takes (N, 3, H, W); its first step must be a convolution.
+        height: of the pictures that it is tried on.
+        width: likewise.
 
     Raises:
         ValueError: it is not.
     """
-    probe = torch.zeros(1, 3, 64, 64)
+    probe = torch.zeros(1, 3, height, width)
     found: list[str] = []
     hooks = [
         module.register_forward_hook(
@@ -195,8 +228,10 @@ def check_mean_std(mean: Sequence[float], std: Sequence[float]) -> None:
         raise OptionError(f"std {list(std)}: expected numbers above 0")
 
 
-def _convolution(like: nn.Conv2d, weight: Tensor, bias: Tensor | None) -> nn.Conv2d:
-    conv = nn.Conv2d(
+def _convolution(like: Convolution, weight: Tensor, bias: Tensor) -> Convolution:
+    """A convolution of the same options, with a bias and new values."""
+    kind = nn.ConvTranspose2d if isinstance(like, nn.ConvTranspose2d) else nn.Conv2d
+    conv: Convolution = kind(
         like.in_channels,
         like.out_channels,
         like.kernel_size,  # type: ignore[arg-type]
@@ -204,15 +239,15 @@ def _convolution(like: nn.Conv2d, weight: Tensor, bias: Tensor | None) -> nn.Con
         padding=like.padding,  # type: ignore[arg-type]
         dilation=like.dilation,  # type: ignore[arg-type]
         groups=like.groups,
-        bias=bias is not None,
         padding_mode=like.padding_mode,
     )
-    return _fill(conv, weight, bias)
+    _fill(conv, weight, bias)
+    return conv
 
 
-def _fill(conv: nn.Conv2d, weight: Tensor, bias: Tensor | None) -> nn.Conv2d:
+def _fill(conv: Convolution, weight: Tensor, bias: Tensor | None) -> None:
+    conv.eval()
     with torch.no_grad():
         conv.weight.copy_(weight)
         if conv.bias is not None and bias is not None:
             conv.bias.copy_(bias)
-    return conv.eval()

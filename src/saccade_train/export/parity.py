@@ -8,7 +8,7 @@ model, layer by layer in the order of computation; the first layer that differs 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,13 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from saccade.errors import ParityError
 from saccade.runtime import Session, open_session
+from saccade_train.export.fold import norm_names
+from saccade_train.export.network import Network, deployed_outputs
 from saccade_train.export.tidy import layer_outputs
-from saccade_train.layers.conv import ConvBN
-from saccade_train.models.classifier import Classifier
 
 __all__ = [
     "DEFAULT_TOLERANCE",
@@ -44,6 +43,8 @@ DEFAULT_TOLERANCE = 1e-4
 """Float32 runtimes come out between 1e-6 and 1e-5; a wrong constant is off by far more."""
 
 _BATCH = 8
+_TEXT = 0.3
+"""A pixel of a probability map is text above it (:class:`saccade.text.db_decode.DBOptions`)."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,15 @@ class ParityReport:
         runtime: compared with eager PyTorch.
         pictures: how many.
         outputs: difference of each output of the graph.
-        same_top1: for how many pictures both name the same class.
+        same_answer: for how many pictures both say the same: the class, the class of every step of
+            a line, or which pixels are text.
         tolerance: largest relative difference allowed.
     """
 
     runtime: str
     pictures: int
     outputs: dict[str, Difference]
-    same_top1: int
+    same_answer: int
     tolerance: float
 
     @property
@@ -88,9 +90,9 @@ class ParityReport:
 
 
 def check_parity(
-    model: Classifier,
+    model: Network,
     file: str | Path,
-    pictures: Image,
+    pictures: Image | Sequence[Image],
     *,
     mean: Sequence[float],
     std: Sequence[float],
@@ -103,7 +105,8 @@ def check_parity(
     Args:
         model: in evaluation mode.
         file: the exported graph.
-        pictures: uint8 (N, H, W, 3), of the size that the graph takes; N at least 1.
+        pictures: uint8 (N, H, W, 3), of a size that the graph takes; N at least 1. Several such
+            batches may differ in size.
         mean: of each channel on the scale 0..1, for the torch model.
         std: likewise.
         runtime: see :func:`saccade.runtime.open_session`.
@@ -117,34 +120,37 @@ def check_parity(
     session = open_session(file, runtime=runtime, threads=threads)
     absolute: dict[str, float] = {}
     largest: dict[str, float] = {}
-    same_top1 = 0
-    worst_picture, worst = 0, -1.0
-    for start in range(0, len(pictures), _BATCH):
-        batch = pictures[start : start + _BATCH]
+    same_answer = count = 0
+    worst = -1.0
+    worst_picture: Image | None = None
+    for batch in _batches([pictures] if isinstance(pictures, np.ndarray) else pictures):
         wanted, got = torch_outputs(model, batch, mean, std), session.run(batch)
         for name, want in wanted.items():
             apart = np.abs(want - got[name]).reshape(len(batch), -1).max(axis=1)
             apart = np.where(np.isfinite(apart), apart, np.inf)
+            top = float(np.abs(want).max())
             absolute[name] = max(absolute.get(name, 0.0), float(apart.max()))
-            largest[name] = max(largest.get(name, 0.0), float(np.abs(want).max()))
-            if apart.max() / (np.abs(want).max() or 1.0) > worst:
-                worst = float(apart.max() / (np.abs(want).max() or 1.0))
-                worst_picture = start + int(apart.argmax())
-        tops = [outputs["probabilities"].argmax(axis=1) for outputs in (wanted, got)]
-        same_top1 += int((tops[0] == tops[1]).sum())
+            largest[name] = max(largest.get(name, 0.0), top)
+            if apart.max() / (top or 1.0) > worst:
+                worst = float(apart.max() / (top or 1.0))
+                worst_picture = batch[apart.argmax()][None]
+        same = _answer(wanted) == _answer(got)
+        same_answer += int(same.reshape(len(batch), -1).all(axis=1).sum())
+        count += len(batch)
     outputs = {
         name: Difference(absolute[name], absolute[name] / (largest[name] or 1.0))
         for name in absolute
     }
-    report = ParityReport(runtime, len(pictures), outputs, same_top1, tolerance)
+    report = ParityReport(runtime, count, outputs, same_answer, tolerance)
     if not report.worst <= tolerance:
-        one = pictures[worst_picture : worst_picture + 1]
-        raise _refusal(report, first_difference(model, file, one, mean, std, runtime, tolerance))
+        assert worst_picture is not None
+        found = first_difference(model, file, worst_picture, mean, std, runtime, tolerance)
+        raise _refusal(report, found)
     return report
 
 
 def first_difference(
-    model: Classifier,
+    model: Network,
     file: str | Path,
     batch: Image,
     mean: Sequence[float],
@@ -171,7 +177,7 @@ def first_difference(
     values = layer_outputs(graph.graph)
     given = _run_opened(graph, sorted(set(values.values())), batch, runtime)
     wanted = _layer_values(model, normalise(batch, mean, std))
-    norms = _norms(model)
+    norms = norm_names(model)
     for layer, value in values.items():
         # A folded convolution gives what the BatchNorm behind it gave.
         name = norms.get(layer, layer)
@@ -200,7 +206,7 @@ def normalise(batch: Image, mean: Sequence[float], std: Sequence[float]) -> Tens
 
 @torch.inference_mode()
 def torch_outputs(
-    model: Classifier, batch: Image, mean: Sequence[float], std: Sequence[float]
+    model: Network, batch: Image, mean: Sequence[float], std: Sequence[float]
 ) -> dict[str, NDArray[np.float32]]:
     """Compute with the torch model what the graph gives.
 
@@ -211,11 +217,10 @@ def torch_outputs(
         std: likewise.
 
     Returns:
-        ``probabilities`` (N, C) and ``embedding`` (N, D), rows of unit length.
+        See :func:`saccade_train.export.network.deployed_outputs`.
     """
-    vector = model.forward_embedding(normalise(batch, mean, std))
-    probabilities = model.head.fc(vector).softmax(dim=1)
-    return {"probabilities": probabilities.numpy(), "embedding": F.normalize(vector, dim=1).numpy()}
+    outputs = deployed_outputs(model, normalise(batch, mean, std))
+    return {name: output.numpy() for name, output in outputs.items()}
 
 
 def rendered_pictures(count: int, height: int, width: int, seed: int = 0) -> Image:
@@ -239,6 +244,19 @@ def rendered_pictures(count: int, height: int, width: int, seed: int = 0) -> Ima
             bottom, end = random.integers(top, height + 1), random.integers(left, width + 1)
             picture[top:bottom, left:end] = random.integers(0, 256, 3)
     return pictures
+
+
+def _batches(parts: Sequence[Image]) -> Iterator[Image]:
+    for part in parts:
+        for start in range(0, len(part), _BATCH):
+            yield part[start : start + _BATCH]
+
+
+def _answer(outputs: Mapping[str, NDArray[np.float32]]) -> NDArray[Any]:
+    """What is concluded from the outputs: classes, or which pixels are text."""
+    if "probability" in outputs:
+        return np.asarray(outputs["probability"] > _TEXT)
+    return np.asarray(outputs["probabilities"].argmax(axis=-1))
 
 
 def _refusal(report: ParityReport, found: tuple[str, Difference] | None) -> ParityError:
@@ -276,7 +294,7 @@ def _run_opened(
         return session.run(batch)
 
 
-def _layer_values(model: nn.Module, x: Tensor) -> dict[str, NDArray[np.float32]]:
+def _layer_values(model: Network, x: Tensor) -> dict[str, NDArray[np.float32]]:
     """Record what each module of a model returns; one that is called twice is left out."""
     values: dict[str, NDArray[np.float32]] = {}
     times: dict[str, int] = {}
@@ -293,17 +311,8 @@ def _layer_values(model: nn.Module, x: Tensor) -> dict[str, NDArray[np.float32]]
     ]
     try:
         with torch.inference_mode():
-            model(x)
+            deployed_outputs(model, x)
     finally:
         for hook in hooks:
             hook.remove()
     return {name: value for name, value in values.items() if times[name] == 1}
-
-
-def _norms(model: nn.Module) -> dict[str, str]:
-    """Name of each convolution that a BatchNorm follows -> name of that BatchNorm."""
-    return {
-        f"{name}.conv": f"{name}.bn"
-        for name, module in model.named_modules()
-        if isinstance(module, ConvBN) and isinstance(module.bn, nn.BatchNorm2d)
-    }

@@ -6,7 +6,9 @@ check show; everything else that it notes is dropped, since it only makes files 
 
 Two patterns are rewritten because ONNX Runtime has something faster for them: a mean over height
 and width is ``GlobalAveragePool``, which stays in the blocked layout of the convolutions around it;
-and clip(a * x + b, 0, 1) is ``HardSigmoid``, which becomes part of the convolution before it.
+and clip(a * x + b, 0, 1) is ``HardSigmoid``, which becomes part of the convolution before it. Two
+more make graphs short: weights that are cut and joined (those of an LSTM) are so here, once; and
+a reshape that leaves all axes but one as they are says so, instead of computing the sizes.
 """
 
 from __future__ import annotations
@@ -17,12 +19,14 @@ from collections import Counter
 import numpy as np
 import onnx
 from onnx import numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 import saccade
 
 __all__ = ["layer_of", "layer_outputs", "tidy"]
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
+_JOINING = ("Slice", "Concat", "Unsqueeze")
 
 
 def tidy(model: onnx.ModelProto, prefix: str) -> None:
@@ -35,6 +39,8 @@ def tidy(model: onnx.ModelProto, prefix: str) -> None:
     graph = model.graph
     _pool_globally(graph)
     _fuse_hard_sigmoid(graph)
+    _join_weights(graph)
+    _simplify_reshapes(graph)
     _drop_unused(graph)
     _name_nodes(graph, prefix)
     _name_weights(graph, prefix)
@@ -154,6 +160,54 @@ def _fuse_hard_sigmoid(graph: onnx.GraphProto) -> None:
         graph.node.remove(add)
 
 
+def _join_weights(graph: onnx.GraphProto) -> None:
+    """Compute what is only cut and joined from weights."""
+    arrays = {tensor.name: tensor for tensor in graph.initializer}
+    for node in list(graph.node):
+        if node.op_type in _JOINING and all(name in arrays for name in node.input if name):
+            given = {name: numpy_helper.to_array(arrays[name]) for name in node.input if name}
+            (value,) = ReferenceEvaluator(node).run(None, given)
+            arrays[node.output[0]] = numpy_helper.from_array(value, node.output[0])
+            graph.initializer.append(arrays[node.output[0]])
+            graph.node.remove(node)
+
+
+def _simplify_reshapes(graph: onnx.GraphProto) -> None:
+    """Where all axes but one stay, or one more is joined to it, ask for just that."""
+    sizes = {value.name: _sizes(value) for value in (*graph.input, *graph.value_info)}
+    for value in graph.output:
+        sizes[value.name] = _sizes(value)
+    fixed = {tensor.name for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type != "Reshape" or node.input[1] in fixed:
+            continue
+        before, after = sizes.get(node.input[0]), sizes.get(node.output[0])
+        if before is None or after is None:
+            continue
+        # 0 keeps the size of the axis at the same place.
+        target = [0 if old == new else -1 for old, new in zip(before, after, strict=False)]
+        target += [-1] * (len(after) - len(target))
+        target = [
+            size if isinstance(size, int) and asked == -1 else asked
+            for size, asked in zip(after, target, strict=True)
+        ]
+        if target.count(-1) <= 1:
+            name = f"{node.output[0]}_shape"
+            graph.initializer.append(numpy_helper.from_array(np.array(target, np.int64), name))
+            node.input[1] = name
+            del node.attribute[:]  # allowzero
+
+
+def _sizes(value: onnx.ValueInfoProto) -> list[int | str] | None:
+    """The sizes of a value, numbers or formulas; None where one is unknown."""
+    shape = value.type.tensor_type.shape
+    sizes = [
+        int(side.dim_value) if side.HasField("dim_value") else str(side.dim_param)
+        for side in shape.dim
+    ]
+    return sizes if sizes and all(size != "" for size in sizes) else None
+
+
 def _drop_unused(graph: onnx.GraphProto) -> None:
     """Drop nodes and weights that no output needs."""
     needed = {value.name for value in graph.output}
@@ -173,7 +227,8 @@ def _name_nodes(graph: onnx.GraphProto, prefix: str) -> None:
         noted = {entry.key: entry.value for entry in node.metadata_props}
         # ['', 'net.backbone', 'net.backbone.conv1', 'conv2d']: modules, then the operation.
         scopes = ast.literal_eval(noted.get(_SCOPES, "['', '']"))
-        layer = scopes[-2].removeprefix(prefix) if len(scopes) > 1 else ""
+        scope = f"{scopes[-2]}." if len(scopes) > 1 else ""
+        layer = scope.removeprefix(prefix).removesuffix(".")
         name = f"{layer}/{node.op_type}" if layer else node.op_type
         times[name] += 1
         node.name = name if times[name] == 1 else f"{name}_{times[name]}"

@@ -11,6 +11,7 @@ from saccade.errors import ModelFileError, OptionError, nearest
 from saccade_train.models.classifier import ARCHITECTURES, Classifier, build_classifier
 from saccade_train.paddle.names import PREFIXES, load_paddle
 from saccade_train.paddle.pdparams import read_pdparams
+from saccade_train.paddle.text import TEXT_ARCHITECTURES
 from saccade_train.paddle.timm import TORCH_SUFFIXES, load_timm, read_torch
 
 __all__ = ["import_classifier"]
@@ -43,8 +44,9 @@ def import_classifier(
     """
     path = Path(path)
     if architecture not in ARCHITECTURES:
+        known_names = (*ARCHITECTURES, *TEXT_ARCHITECTURES)
         raise OptionError(
-            f"unknown architecture {architecture!r}; {nearest(architecture, ARCHITECTURES)}"
+            f"unknown architecture {architecture!r}; {nearest(architecture, known_names)}"
         )
     if path.suffix == ".pdparams":
         tensors = read_pdparams(path)

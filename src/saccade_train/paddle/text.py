@@ -18,13 +18,22 @@ from torch import nn
 from saccade.errors import ModelFileError, OptionError
 from saccade_train.backbones.mobilenet_v3 import MobileNetV3
 from saccade_train.backbones.resnet import ResNet
-from saccade_train.models.text_detector import TextDetector, build_text_detector
+from saccade_train.models.text_detector import (
+    TEXT_DETECTORS,
+    TextDetector,
+    build_text_detector,
+)
 from saccade_train.models.text_direction import TextDirection, build_text_direction
-from saccade_train.models.text_recogniser import TextRecogniser, build_text_recogniser
+from saccade_train.models.text_recogniser import (
+    TEXT_RECOGNISERS,
+    TextRecogniser,
+    build_text_recogniser,
+)
 from saccade_train.paddle.assign import assign
 from saccade_train.paddle.pdparams import read_pdparams
 
 __all__ = [
+    "TEXT_ARCHITECTURES",
     "TEXT_PREFIXES",
     "TextNetwork",
     "import_text_detector",
@@ -38,6 +47,9 @@ TextNetwork = TextDetector | TextDirection | TextRecogniser
 
 TEXT_PREFIXES = ("", "Student.", "Student2.", "Teacher.")
 """What stands before the names: nothing, or the network's part in a distillation."""
+
+TEXT_ARCHITECTURES = (*TEXT_DETECTORS, TextDirection.architecture, *TEXT_RECOGNISERS)
+"""Names of our text networks; PaddleOCR has weights of some of them."""
 
 _ALIAS = re.compile(r"neck\.encoder\.lstm\.\d+\.cell_[fb]w\.")
 _LCNET_LAYERS = {"dw_conv": "_depthwise_conv", "se": "_se", "pw_conv": "_pointwise_conv"}
@@ -124,15 +136,19 @@ def import_text_detector(
     return model.eval()
 
 
-def import_text_direction(path: str | Path) -> TextDirection:
+def import_text_direction(path: str | Path, *, prefix: str | None = None) -> TextDirection:
     """Build a direction classifier from PaddleOCR's ``.pdparams``, in evaluation mode.
+
+    Args:
+        path: the file.
+        prefix: as of :func:`load_paddle_text`.
 
     Raises:
         ModelFileError: the file is missing, foreign, hostile or damaged, or doesn't fit.
     """
     tensors = read_pdparams(Path(path))
-    model = build_text_direction(_classes(tensors, "head.fc.bias", str(path)))
-    load_paddle_text(model, tensors, source=str(path))
+    model = build_text_direction(_classes(tensors, "head.fc.bias", str(path), prefix))
+    load_paddle_text(model, tensors, source=str(path), prefix=prefix)
     return model.eval()
 
 
@@ -149,7 +165,7 @@ def import_text_recogniser(path: str | Path, *, prefix: str | None = None) -> Te
         ModelFileError: the file is missing, foreign, hostile or damaged, or doesn't fit.
     """
     tensors = read_pdparams(Path(path))
-    classes = _classes(tensors, "head.fc2.bias", str(path))
+    classes = _classes(tensors, "head.fc2.bias", str(path), prefix)
     model = build_text_recogniser("crnn_lcnet_x1_0", classes)
     load_paddle_text(model, tensors, source=str(path), prefix=prefix)
     return model.eval()
@@ -228,12 +244,13 @@ def _below(tensors: Mapping[str, np.ndarray], prefix: str) -> Iterator[tuple[str
             yield name.removeprefix(prefix), value
 
 
-def _classes(tensors: Mapping[str, np.ndarray], name: str, source: str) -> int:
-    for prefix in TEXT_PREFIXES:
-        bias = tensors.get(prefix + name)
+def _classes(tensors: Mapping[str, np.ndarray], name: str, source: str, prefix: str | None) -> int:
+    for start in TEXT_PREFIXES if prefix is None else (prefix,):
+        bias = tensors.get(start + name)
         if bias is not None and bias.ndim == 1 and bias.size > 1:
             return int(bias.size)
     raise ModelFileError(
-        f"{source}: has no {name!r}, so it is no network of this kind; its tensors begin with "
+        f"{source}: has no {(prefix or '') + name!r}, so it is no network of this kind; its "
+        "tensors begin with "
         f"{', '.join(list(tensors)[:3]) or 'nothing'}"
     )

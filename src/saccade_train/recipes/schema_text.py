@@ -161,6 +161,9 @@ class RecognitionLoss(_Part):
     """File that ``python -m saccade_train.training.centers`` writes."""
     ace: Weight = 0.0
     """Weight of aggregation cross entropy; 0.1 in the reference."""
+    aligned: Weight = 0.0
+    """Weight of the cross entropy of each step, for drawn lines, whose characters' places are
+    known. It spares a new network CTC's long search for the alignment. (Ours, not the paper's.)"""
     mutual: Weight = 0.0
     """U-DML: a second network learns beside the first, and each from the other; 1 in the
     reference. 0: one network."""

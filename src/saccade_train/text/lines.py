@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from saccade.datasets.text import TextLineSet
 from saccade.errors import ImageError
+from saccade.text.sizes import time_steps
 from saccade_train._types import Image
 from saccade_train.augment.text_lines import LineAugment, augment_line
 from saccade_train.synth import LineSource
@@ -30,6 +31,8 @@ from saccade_train.synth import LineSource
 __all__ = [
     "PAD",
     "PARTS",
+    "STRIDE",
+    "UNKNOWN",
     "WIDTHS",
     "DirectionBatch",
     "DirectionMaker",
@@ -38,12 +41,19 @@ __all__ = [
     "LineSamples",
     "RealLines",
     "batch_width",
+    "column_labels",
     "line_size",
     "pad_lines",
 ]
 
 PAD = 127
 """Grey to the right of a line; what the reference's zero is before normalisation."""
+
+STRIDE = 4
+"""Pixels of width of one step."""
+
+UNKNOWN = -1
+"""Stands in ``columns`` where nobody knows."""
 
 PARTS = 8
 """Batches of one job."""
@@ -77,6 +87,8 @@ class LineBatch:
         labels: int64 (N, S), classes from 1 on, padded with 0.
         lengths: int64 (N,).
         case_free: bool (N,), where the labels don't keep case.
+        columns: int64 (N, T), the class that each step should show, see :func:`column_labels`;
+            :data:`UNKNOWN` throughout for lines whose characters' places are not known.
         names: What they are, for messages.
     """
 
@@ -84,6 +96,7 @@ class LineBatch:
     labels: NDArray[np.int64]
     lengths: NDArray[np.int64]
     case_free: NDArray[np.bool_]
+    columns: NDArray[np.int64]
     names: list[str]
 
 
@@ -93,6 +106,8 @@ class _Sample:
     text: str
     case_free: bool
     name: str
+    spans: NDArray[np.float32] | None = None
+    """(len(text), 2): where each character begins and ends, in pixels; None where not known."""
 
 
 @dataclass(frozen=True)
@@ -121,10 +136,12 @@ class LineSamples:
         if self.source is None or (self.real and rng.random() < self.share):
             return self._real(rng), rng
         line = self.source[number]
-        image = line.image
+        name = f"drawn line {number}"
         if rng.random() < self.synthetic:
-            image = augment_line(image, rng, self.augment)
-        return _Sample(image, line.text, False, f"drawn line {number}"), rng
+            # Warps move the characters, and nobody keeps track of them.
+            return _Sample(augment_line(line.image, rng, self.augment), line.text, False, name), rng
+        spans = np.stack([line.quads[..., 0].min(1), line.quads[..., 0].max(1)], axis=1)
+        return _Sample(line.image, line.text, False, name, spans), rng
 
     def _real(self, rng: np.random.Generator) -> _Sample:
         for _ in range(100):
@@ -191,18 +208,30 @@ class LineMaker:
         alike = sum(a == b for a, b in zip(sample.text, sample.text[1:], strict=False))
         width = max(width, 4 * (len(sample.text) + alike) + 4, 8)
         size = (min(width, self.widest), self.height)
-        return _Sample(line_size(image, size), sample.text, sample.case_free, sample.name)
+        spans = sample.spans
+        if spans is not None:
+            spans = spans * np.float32(size[0] / image.shape[1])
+        return replace(sample, image=line_size(image, size), spans=spans)
 
     def _batch(self, samples: Sequence[_Sample]) -> LineBatch:
         classes = {character: number for number, character in enumerate(self.alphabet, start=1)}
         labels = np.zeros((len(samples), max(len(sample.text) for sample in samples)), np.int64)
         for row, sample in enumerate(samples):
             labels[row, : len(sample.text)] = [classes[character] for character in sample.text]
+        images = pad_lines([sample.image for sample in samples])
+        lengths = np.array([len(sample.text) for sample in samples])
+        columns = np.full((len(samples), time_steps(images.shape[2])), UNKNOWN, np.int64)
+        for row, sample in enumerate(samples):
+            if sample.spans is not None:
+                columns[row] = column_labels(
+                    labels[row, : lengths[row]], sample.spans, columns.shape[1]
+                )
         return LineBatch(
-            pad_lines([sample.image for sample in samples]),
+            images,
             labels,
-            np.array([len(sample.text) for sample in samples]),
+            lengths,
             np.array([sample.case_free for sample in samples]),
+            columns,
             [sample.name for sample in samples],
         )
 
@@ -254,6 +283,38 @@ class DirectionMaker:
             images[row, :, :wide] = line_size(image, (wide, self.height))
             names.append(sample.name)
         return DirectionBatch(images, labels, names)
+
+
+def column_labels(
+    classes: NDArray[np.int64], spans: NDArray[np.float32], steps: int
+) -> NDArray[np.int64]:
+    """What each step of a recogniser should show where the characters' places are known.
+
+    A step looks at :data:`STRIDE` pixels. Those whose middle lies in the inner half of a character
+    show it, at least the one nearest to the character's middle; all others show the blank, so that
+    two equal neighbours stay apart.
+
+    Args:
+        classes: (L,), from 1 on.
+        spans: (L, 2), first and last pixel of each character.
+        steps: T.
+
+    Returns:
+        int64 (T,).
+
+    Examples:
+        >>> column_labels(np.array([7, 7]), np.array([[0, 16], [16, 32]], np.float32), 9).tolist()
+        [0, 7, 7, 0, 0, 7, 7, 0, 0]
+    """
+    middles = (np.arange(steps) + 0.5) * STRIDE
+    centres = spans.mean(axis=1)
+    reach = (spans[:, 1] - spans[:, 0]) / 4
+    away = np.abs(middles[None] - centres[:, None])  # (L, T)
+    shown = away <= reach[:, None]
+    nearest = np.clip((centres / STRIDE).astype(int), 0, steps - 1)
+    shown[np.arange(len(classes)), nearest] = True
+    winner = np.where(shown, away, np.inf).argmin(axis=0)
+    return np.where(shown.any(axis=0), classes[winner], 0)
 
 
 def batch_width(widest: int) -> int:

@@ -20,9 +20,8 @@ __all__ = ["Task"]
 class Task(Protocol):
     """A recipe with its data, ready for :mod:`saccade_train.training.loop`."""
 
-    recipe: Recipe
-    classes: tuple[str, ...]
-    """What the outputs mean: labels, or the characters of an alphabet; may be empty."""
+    decisive: str
+    """The score whose greatest value marks the best weights."""
     problems: tuple[Problem, ...]
     """Samples that were left out."""
     fingerprint: str
@@ -31,8 +30,16 @@ class Task(Protocol):
     """Samples of an epoch."""
     val_size: int
     """Samples of an evaluation."""
-    decisive: str
-    """The score whose greatest value marks the best weights."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """What to do."""
+        ...
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What the outputs mean: labels, or the characters of an alphabet; may be empty."""
+        ...
 
     def build(self) -> nn.Module:
         """The network, or the networks, that learn; freshly drawn."""

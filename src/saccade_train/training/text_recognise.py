@@ -17,6 +17,7 @@ from saccade.text.ctc_decode import decode_greedy
 from saccade_train._types import Image
 from saccade_train.distill import feature_distance, mutual_kl
 from saccade_train.losses.ace import ace_loss
+from saccade_train.losses.aligned import aligned_loss
 from saccade_train.losses.center import center_loss
 from saccade_train.losses.ctc import case_pairs, ctc_loss, focal, without_case
 from saccade_train.models.text_recogniser import (
@@ -162,6 +163,9 @@ class TextRecogniseTask:
         else:
             losses = ctc_loss(logits, labels, lengths)
         total = (focal(losses) if options.focal else losses).mean()
+        if options.aligned > 0:
+            columns = torch.from_numpy(batch.columns).to(device)
+            total = total + options.aligned * aligned_loss(logits, columns)
         if options.ace > 0:
             total = total + options.ace * ace_loss(logits, labels, lengths).mean()
         if self._centers is not None:

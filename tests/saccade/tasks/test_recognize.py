@@ -238,7 +238,7 @@ def test_results_print_and_refuse_nonsense() -> None:
     assert repr(Look("p", 1, 1, ())) == "p: nothing"
     with pytest.raises(OptionError, match="lacks the key"):
         Recognized.from_dict({"image": "p"})
-    with pytest.raises(OptionError, match="newer Saccade"):
+    with pytest.raises(OptionError, match="lacks the key 'polygon'"):
         Look.from_dict({**Look("p", 1, 1, ()).to_dict(), "lines": [{"text": "x"}]})
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saccade.errors import OptionError
-from saccade.text.crop import crop_quad
+from saccade.text.crop import crop_quad, cut_line
 from saccade.text.order import reading_order, sort_boxes
 
 
@@ -160,3 +160,56 @@ def test_refusals() -> None:
         crop_quad(np.zeros((9, 9), np.uint8), np.zeros((5, 2)))
     with pytest.raises(OptionError, match="four finite corners"):
         crop_quad(np.zeros((9, 9), np.uint8), np.full((4, 2), np.nan))
+
+
+def test_cells_of_a_table_are_read_row_by_row() -> None:
+    cells = quads([(100 * (i % 3), 40 * (i // 3), 90, 30) for i in range(12)])
+    assert flat(reading_order(cells)) == list(range(12))
+
+
+def test_many_cells_are_ordered_in_reasonable_time() -> None:
+    cells = quads([(60 * (i % 40), 60 * (i // 40), 45, 45) for i in range(2000)])
+    assert flat(reading_order(cells)) == list(range(2000))
+
+
+@pytest.mark.parametrize("first", [0, 1, 2, 3])
+@pytest.mark.parametrize("angle", [0.0, 0.02, 0.3])
+def test_a_line_is_cut_out_as_it_reads(first: int, angle: float) -> None:
+    """From the first corner to the second, whichever of the four is the first."""
+    image = np.zeros((200, 300, 3), np.uint8)
+    across, down = (
+        np.array([np.cos(angle), np.sin(angle)]),
+        np.array([-np.sin(angle), np.cos(angle)]),
+    )
+    corner = np.array([80.0, 60.0])
+    quad = np.array(
+        [corner, corner + 120 * across, corner + 120 * across + 40 * down, corner + 40 * down]
+    )
+    colors = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0))
+    middle = quad.mean(0)
+    for point, color in zip(quad, colors, strict=True):
+        inner = [np.rint((point + where) / 2).astype(int).tolist() for where in (point, middle)]
+        cv2.line(image, inner[0], inner[1], color, 16)
+    crop = cut_line(image, np.roll(quad, -first, axis=0), 32)
+    height, width = crop.shape[:2]
+    expected = (40, 120) if first % 2 == 0 else (120, 40)
+    assert abs(height - expected[0]) <= 5 and abs(width - expected[1]) <= 5
+    corners = [(4, 8), (4, width - 9), (height - 5, width - 9), (height - 5, 8)]
+    if first % 2:
+        corners = [(8, 4), (8, width - 5), (height - 9, width - 5), (height - 9, 4)]
+    for index, (row, column) in enumerate(corners):
+        assert np.abs(crop[row, column].astype(int) - colors[(first + index) % 4]).max() < 60
+
+
+def test_a_large_slanted_line_is_made_smaller_first() -> None:
+    image = np.full((600, 900, 3), 200, np.uint8)
+    quad = np.array([[100, 100], [700, 200], [660, 440], [60, 340]], np.float32)
+    crop = cut_line(image, quad, 32)
+    assert 60 <= crop.shape[0] <= 130 and (crop == 200).all()
+
+
+def test_a_line_outside_or_without_area() -> None:
+    image = np.full((20, 30, 3), 7, np.uint8)
+    for points in ([(0, 0)] * 4, [(29.5, 19.5)] * 4, [(30, 20)] * 4):
+        crop = cut_line(image, np.array(points, np.float32), 32)
+        assert min(crop.shape[:2]) >= 1 and (crop == 7).all()

@@ -70,7 +70,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
             nn.init.normal_(module.bias)
     write_folder(folder / "run" / "best", {"model": model.state_dict()}, {"scores": {"top1": 0.3}})
     (folder / "run" / "recipe.yaml").write_text(dump_recipe(recipe), "utf-8")
-    (folder / "run" / "classes.txt").write_text("\n".join(CLASSES), "utf-8")
+    (folder / "run" / "classes.txt").write_text("\n".join(CLASSES) + "\n", "utf-8")
     export_model(model, folder / "m.onnx", labels=CLASSES, prepare=PREPARE, mean=MEAN, std=STD)
     return folder
 
@@ -212,7 +212,7 @@ def test_retrieval_in_blocks_is_the_same(place: Path, monkeypatch: pytest.Monkey
     model = open_model(place / "m.onnx")
     pictures = open_classification(place / "data", "val")
     whole = evaluate_retrieval(model, pictures)
-    monkeypatch.setattr("saccade_train.evaluation._QUERIES", 4)
+    monkeypatch.setattr("saccade_train.evaluation.classify._QUERIES", 4)
     parts = evaluate_retrieval(model, pictures, batch=5)
     assert parts.metrics == pytest.approx(whole.metrics)
 

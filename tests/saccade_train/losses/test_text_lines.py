@@ -17,7 +17,7 @@ from saccade_train.losses.center import (
     centers_of,
     moved_centers,
 )
-from saccade_train.losses.ctc import ctc_loss, focal
+from saccade_train.losses.ctc import case_pairs, ctc_loss, focal, without_case
 
 torch.set_num_threads(1)
 
@@ -167,3 +167,33 @@ def test_moved_centers() -> None:
     # three features whose sum is (6, 3): 0 + 0.5 * (6, 3) / 4
     torch.testing.assert_close(moved, torch.tensor([[0.75, 0.375], [1, 1]]))
     assert not moved.requires_grad
+
+
+def test_without_case_adds_up_both_cases_of_a_letter() -> None:
+    alphabet = "aAbB1ß"
+    pairs = case_pairs(alphabet)
+    assert pairs.tolist() == [0, 2, 2, 4, 4, 5, 6]
+    logits = torch.randn(2, 5, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    labels = torch.tensor([[1, 3, 5], [2, 4, 6]])
+    merged, capitals = without_case(logits, labels, pairs)
+    assert capitals.tolist() == [[2, 4, 5], [2, 4, 6]]
+    chances = logits.float().softmax(2)
+    for step in range(5):
+        for row in range(2):
+            one = chances[row, step]
+            wanted = [one[0], 0.0, one[1] + one[2], 0.0, one[3] + one[4], one[5], one[6]]
+            torch.testing.assert_close(
+                merged[row, step].exp(), torch.tensor([float(w) for w in wanted])
+            )
+    # The loss can't tell how the labels were written.
+    lengths = torch.tensor([3, 3])
+    big = ctc_loss(*without_case(logits, torch.tensor([[2, 4, 5]] * 2), pairs), lengths)
+    small = ctc_loss(*without_case(logits, torch.tensor([[1, 3, 5]] * 2), pairs), lengths)
+    torch.testing.assert_close(big, small)
+    # All ways of writing it are in it, and paths besides that change case inside a letter.
+    ways = torch.cartesian_prod(torch.tensor([1, 2]), torch.tensor([3, 4]))
+    total = sum(
+        torch.exp(-ctc_loss(logits[:1], torch.tensor([[*way.tolist(), 5]]), lengths[:1]))
+        for way in ways
+    )
+    assert float(total) < float(torch.exp(-big[0])) < 1

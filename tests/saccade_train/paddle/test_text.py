@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from drawn_weights import draw_weights, drawn_input
+from paddle_files import paddle_text_tensors as as_paddle
 from paddle_files import write_pdparams
 from saccade.errors import ModelFileError, OptionError
 from saccade_train.models.text_detector import build_text_detector
@@ -34,22 +35,6 @@ CRNN = "crnn_lcnet_x1_0"
 def drawn(model: TextNetwork) -> TextNetwork:
     draw_weights(model)
     return model.eval()
-
-
-def as_paddle(model: TextNetwork, prefix: str = "") -> dict[str, np.ndarray]:
-    """What PaddleOCR would save: linear matrices as (in, out), the LSTM listed twice."""
-    linear = {f"{n}.weight" for n, m in model.named_modules() if isinstance(m, nn.Linear)}
-    state = model.state_dict()
-    tensors = {}
-    for ours, theirs in paddle_text_names(model).items():
-        value = state[ours].numpy()
-        tensors[prefix + theirs] = np.ascontiguousarray(value.T if ours in linear else value)
-        if theirs.startswith("neck.encoder.lstm."):
-            kind, layer = theirs.removeprefix("neck.encoder.lstm.").rsplit("_l", 1)
-            way = "bw" if layer.endswith("_reverse") else "fw"
-            alias = f"neck.encoder.lstm.{layer[0]}.cell_{way}.{kind}"
-            tensors[prefix + alias] = value
-    return tensors
 
 
 def assert_same(one: nn.Module, two: nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""The scores of a finished model on labelled pictures.
+"""The scores of classifiers on labelled pictures, and of their embeddings in retrieval.
 
 A model is either an exported file, run as a user would run it, or a run folder, run in PyTorch. For
 files this module needs NumPy and the runtime only.
@@ -24,7 +24,7 @@ from saccade.errors import DatasetError, ImageError, ModelFileError, OptionError
 from saccade.imaging.prepare import Prepare
 from saccade.metrics.classify import classification_metrics, confusion_matrix, per_class_accuracy
 from saccade.metrics.retrieval import retrieval_metrics
-from saccade.modelfile import read_card
+from saccade.modelfile import has_card, read_card
 from saccade.runtime import available_threads, open_session
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "evaluate_classification",
     "evaluate_retrieval",
     "open_model",
+    "task_of",
 ]
 
 _READERS = 2
@@ -127,6 +128,27 @@ def open_model(
         raise ModelFileError(f"{file}: a model to {card.task}; expected one to classify")
     session = open_session(file, runtime=runtime, threads=threads)
     return EvaluatedModel(os.fspath(model), card.labels, card.prepare, card.outputs, session.run)
+
+
+def task_of(model: str | os.PathLike[str]) -> str:
+    """Say what a model does: a shipped one or an ``.onnx`` file by its card, a run by its recipe.
+
+    Raises:
+        UnknownModel: there is no such model.
+        ModelFileError: the file cannot be read, or has no card.
+        TrainingError: the run folder is damaged.
+    """
+    path = Path(model)
+    if not path.is_dir():
+        file = zoo.find(model)
+        if not has_card(file):
+            raise ModelFileError(
+                f"{file}: an ONNX model without a Saccade card; say what it does with --task"
+            )
+        return read_card(file).task
+    from saccade_train.export.load import load_run  # with torch
+
+    return str(load_run(path).recipe.task)
 
 
 def evaluate_classification(
@@ -234,6 +256,11 @@ def _open_run(run: Path, runtime: str, threads: int | None) -> EvaluatedModel:
     from saccade_train.export.parity import torch_outputs
 
     trained = load_run(run)
+    if trained.recipe.task != "classify":
+        raise OptionError(
+            f"{run} holds a model to {trained.recipe.task}; export it first "
+            f"(saccade export {run} -o model.onnx) and measure the file"
+        )
     data = trained.recipe.data
     torch.set_num_threads(available_threads(threads))
     return EvaluatedModel(

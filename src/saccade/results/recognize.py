@@ -1,122 +1,18 @@
-"""What the verbs return: frozen dataclasses that print well and round-trip through ``to_dict``.
-
-The keys of ``to_dict`` are those of ``--json``. One type comes back always; nothing found is an
-empty result. In a stream of pictures, a picture that cannot be answered is a :class:`Failed`.
-"""
+"""The results of recognition by a gallery, and of a look at everything."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from saccade.errors import OptionError
+from saccade.results._read import read_result, read_timings
+from saccade.results.page import TextLine, lines_from_plain
 
-__all__ = ["Classes", "Failed", "Look", "Neighbour", "Recognized", "RecognizedObject"]
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A picture of a stream that could not be answered.
-
-    Attributes:
-        image: Name of the picture, as in the other results.
-        reason: One line that names the picture, what is wrong with it and the remedy.
-    """
-
-    image: str
-    reason: str
-
-    def __str__(self) -> str:
-        return self.reason
-
-
-# Classification
-
-
-@dataclass(frozen=True)
-class Classes:
-    """The classes of one picture, the most likely first.
-
-    >>> found = Classes("cat.jpg", ("cat", "dog"), (0.9, 0.1))
-    >>> found
-    cat.jpg: cat 90.0 %, dog 10.0 %
-    >>> [(label, score) for label, score in found][0]
-    ('cat', 0.9)
-
-    Attributes:
-        image: Name of the picture.
-        labels: Names of the classes, best first.
-        scores: Their probabilities, 0..1, in the same order.
-        timings_ms: Milliseconds by stage; not compared.
-    """
-
-    image: str
-    labels: tuple[str, ...]
-    scores: tuple[float, ...]
-    timings_ms: dict[str, float] = field(default_factory=dict, compare=False)
-
-    def __post_init__(self) -> None:
-        if len(self.labels) != len(self.scores):
-            raise OptionError(
-                f"{len(self.labels)} labels and {len(self.scores)} scores; expected as many"
-            )
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __iter__(self) -> Iterator[tuple[str, float]]:
-        return iter(zip(self.labels, self.scores, strict=True))
-
-    def __repr__(self) -> str:
-        found = ", ".join(f"{label} {100 * score:.1f} %" for label, score in self)
-        return f"{self.image}: {found or 'nothing'}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values: ``image, classes: [{label, score}], timings_ms``."""
-        return {
-            "image": self.image,
-            "classes": [{"label": label, "score": score} for label, score in self],
-            "timings_ms": dict(self.timings_ms),
-        }
-
-    @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> Classes:
-        """Read what :meth:`to_dict` wrote.
-
-        Raises:
-            OptionError: A key is missing or of the wrong type.
-        """
-        return _read(cls, plain, _classes_from_dict)
-
-    def draw(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Write the classes into a picture.
-
-        Args:
-            image: uint8 RGB ``(H, W, 3)``.
-
-        Returns:
-            A new picture of the same shape, a line for each class in its upper left corner.
-        """
-        from saccade.imaging.draw import draw_labels
-
-        return draw_labels(image, [f"{label} {100 * score:.1f} %" for label, score in self])
-
-
-def _classes_from_dict(plain: Mapping[str, Any]) -> Classes:
-    classes = plain["classes"]
-    return Classes(
-        image=str(plain["image"]),
-        labels=tuple(str(item["label"]) for item in classes),
-        scores=tuple(float(item["score"]) for item in classes),
-        timings_ms=_timings(plain),
-    )
-
-
-# Recognition by a gallery
+__all__ = ["Look", "Neighbour", "Recognized", "RecognizedObject"]
 
 
 @dataclass(frozen=True)
@@ -212,7 +108,7 @@ class Recognized:
         Raises:
             OptionError: A key is missing or of the wrong type.
         """
-        return _read(cls, plain, lambda keys: cls(*_objects_from_dict(keys)))
+        return read_result(cls, plain, lambda keys: cls(*_objects_from_dict(keys)))
 
     def draw(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Draw the objects into a picture.
@@ -230,15 +126,13 @@ class Recognized:
 class Look:
     """Everything seen in one glance at a picture.
 
-    Text is not read yet: ``lines`` is always empty, and there so that what reads the JSON today
-    will go on working.
-
     Attributes:
         image: Name of the picture.
         width: Of the picture, in pixels.
         height: Likewise.
         objects: What was found; may be empty.
         timings_ms: Milliseconds by stage; not compared.
+        lines: The text in the picture, in reading order; may be empty.
     """
 
     image: str
@@ -246,14 +140,11 @@ class Look:
     height: int
     objects: tuple[RecognizedObject, ...]
     timings_ms: dict[str, float] = field(default_factory=dict, compare=False)
-
-    @property
-    def lines(self) -> tuple[()]:
-        """The lines of text; always empty, until there is a reader."""
-        return ()
+    lines: tuple[TextLine, ...] = ()
 
     def __repr__(self) -> str:
-        return f"{self.image}: {_names(self.objects)}"
+        names = [_names(self.objects)] if self.objects or not self.lines else []
+        return f"{self.image}: {', '.join([*names, *(repr(line.text) for line in self.lines)])}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values: ``image, width, height, objects, lines, timings_ms``."""
@@ -262,7 +153,7 @@ class Look:
             "width": self.width,
             "height": self.height,
             "objects": [item.to_dict() for item in self.objects],
-            "lines": list(self.lines),
+            "lines": [line.to_dict() for line in self.lines],
             "timings_ms": dict(self.timings_ms),
         }
 
@@ -273,7 +164,7 @@ class Look:
         Raises:
             OptionError: A key is missing or of the wrong type.
         """
-        return _read(cls, plain, _look_from_dict)
+        return read_result(cls, plain, _look_from_dict)
 
     def draw(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Draw what was seen into a picture.
@@ -284,13 +175,15 @@ class Look:
         Returns:
             A new picture of the same shape.
         """
-        return _draw_objects(image, self.objects)
+        from saccade.imaging.draw import draw_polygons
+
+        drawn = _draw_objects(image, self.objects)
+        polygons = [np.array(line.polygon, np.float64) for line in self.lines]
+        return draw_polygons(drawn, polygons, [line.text for line in self.lines])
 
 
 def _look_from_dict(plain: Mapping[str, Any]) -> Look:
-    if plain["lines"]:
-        raise ValueError("lines of text need a newer Saccade: pip install -U saccade")
-    return Look(*_objects_from_dict(plain))
+    return Look(*_objects_from_dict(plain), lines_from_plain(plain["lines"]))
 
 
 def _objects_from_dict(
@@ -299,7 +192,7 @@ def _objects_from_dict(
     """The fields that Recognized and Look share, in their order."""
     objects = tuple(_object_from_dict(item) for item in plain["objects"])
     size = int(plain["width"]), int(plain["height"])
-    return str(plain["image"]), *size, objects, _timings(plain)
+    return str(plain["image"]), *size, objects, read_timings(plain)
 
 
 def _object_from_dict(plain: Mapping[str, Any]) -> RecognizedObject:
@@ -329,28 +222,3 @@ def _draw_objects(
     boxes = np.array([item.box for item in objects], np.float32).reshape(-1, 4)
     labels = [item.label or "unknown" for item in objects]
     return draw_boxes(image, boxes, labels, scores=[item.score for item in objects])
-
-
-# Reading
-
-
-_Result = TypeVar("_Result")
-
-
-def _read(
-    kind: type[_Result],
-    plain: Mapping[str, Any],
-    read: Callable[[Mapping[str, Any]], _Result],
-) -> _Result:
-    """Read a result; whatever is wrong with the values becomes one OptionError."""
-    try:
-        return read(plain)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        detail = f"lacks the key {error}" if isinstance(error, KeyError) else str(error)
-        raise OptionError(
-            f"this is no {kind.__name__} result ({detail}); expected what to_dict() gives"
-        ) from error
-
-
-def _timings(plain: Mapping[str, Any]) -> dict[str, float]:
-    return {str(name): float(value) for name, value in plain["timings_ms"].items()}
