@@ -212,7 +212,7 @@ def test_every_help_has_examples(verb: list[str], capsys: pytest.CaptureFixture[
 
 def test_help_is_honest_about_what_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     main(["look", "--help"])
-    assert "text is not read" in " ".join(capsys.readouterr().out.split())
+    assert "single objects are not found" in " ".join(capsys.readouterr().out.split())
     main(["recognize", "--help"])
     text = " ".join(capsys.readouterr().out.split())
     assert "not calibrated" in text

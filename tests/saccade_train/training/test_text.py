@@ -106,7 +106,7 @@ def test_a_recogniser_learns_a_handful_of_words_by_heart(tmp_path: Path, lines: 
     recipe = parse_recipe(
         {
             **LINES,
-            "data": {**LINES["data"], "columns": 512, "epoch": 640},
+            "data": {**LINES["data"], "columns": 512, "epoch": 1280},
             "batch_size": 4,
             "epochs": 1,
         }
