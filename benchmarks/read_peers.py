@@ -11,7 +11,8 @@ install tesseract-ocr``). A tool that is not there is left out and named. Only t
 the packs are read.
 
 Rules: pages of receipts and print, end to end, at IoU 0.5, and lines of receipts: case and spaces
-are ignored. Words: letters and digits only, case is ignored. Lines of print: everything counts.
+are ignored. Words: letters and digits only, case is ignored. Lines of print, and drawn pages:
+everything counts.
 """
 
 from __future__ import annotations
@@ -33,7 +34,14 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from saccade.datasets.text import TextLineSet, TextPageSet, open_text_lines, open_text_pages
+from saccade.datasets.text import (
+    TextLineSet,
+    TextPageSet,
+    TextRegion,
+    format_page,
+    open_text_lines,
+    open_text_pages,
+)
 from saccade.errors import SaccadeError
 from saccade.metrics.text import (
     TextRule,
@@ -212,7 +220,9 @@ def open_tools(threads: int, python: str | None) -> list[Tool]:
     return tools
 
 
-def read_pages(tools: Sequence[Tool], pages: TextPageSet, limit: int) -> dict[str, dict[str, Any]]:
+def read_pages(
+    tools: Sequence[Tool], pages: TextPageSet, rule: TextRule, limit: int
+) -> dict[str, dict[str, Any]]:
     """Detection and end-to-end scores, and seconds a page."""
     chosen = range(min(limit, len(pages)))
     found: dict[str, list[Found]] = {tool.name: [] for tool in tools}
@@ -237,13 +247,14 @@ def read_pages(tools: Sequence[Tool], pages: TextPageSet, limit: int) -> dict[st
                 [r.ignored for r in page],
                 said.quads,
                 said.texts,
-                rule=LOOSE,
+                rule=rule,
             )
             for page, said in zip(regions, found[tool.name], strict=True)
         ]
         scores[tool.name] = {
             "end_to_end_hmean": end_to_end_metrics(reading)["hmean"],
             "detection_hmean": detection_metrics(detection)["hmean"],
+            "cer": end_to_end_metrics(reading)["cer"],
             "seconds": statistics.median(seconds[tool.name]),
             "n": len(chosen),
         }
@@ -273,6 +284,28 @@ def read_lines(
     }
 
 
+def draw_pages(folder: Path, count: int) -> TextPageSet:
+    """Pages in fonts that our recogniser was never trained on, a page in each (needs the workshop).
+
+    Plain text faces only: documents, mixed case.
+    """
+    from saccade_train.synth import ASCII, FontSet, PageSource, find_fonts, preset
+
+    held_out = find_fonts(ASCII).split(0.2)[1]
+    families = {font.root: font for font in held_out.fonts if font.is_plain}
+    chosen = [families[root] for root in sorted(families)][:: max(1, len(families) // count)]
+    labels = []
+    for number, font in enumerate(chosen[:count]):
+        page = PageSource(preset("document", alphabet=ASCII), 99, fonts=FontSet((font,)))[number]
+        cv2.imwrite(str(folder / f"{number}.png"), page.image[..., ::-1])
+        regions = [
+            TextRegion(line.quad, line.text if line.is_readable else "###") for line in page.lines
+        ]
+        labels.append(format_page(f"{number}.png", regions))
+    (folder / "det_val.txt").write_text("".join(f"{label}\n" for label in labels), "utf-8")
+    return open_text_pages(folder, "val")
+
+
 class picture:  # noqa: N801
     """A picture as a file for as long as it is needed: all tools read the same bytes."""
 
@@ -297,6 +330,7 @@ EXPERIMENTS = {
     "print_lines": ("lines", "rec_print_lines.zip", EXACT),
     "icdar15_words": ("lines", "rec_icdar15_words.zip", WORDS),
     "iiit5k_words": ("lines", "rec_iiit5k_words.zip", WORDS),
+    "held_out_fonts": ("drawn", "", EXACT),
 }
 
 
@@ -318,7 +352,12 @@ def main() -> None:
         kind, archive, rule = EXPERIMENTS[name]
         place = arguments.packs / archive
         if kind == "pages":
-            results[name] = read_pages(tools, open_text_pages(place, "val"), arguments.limit)
+            pages = open_text_pages(place, "val")
+            results[name] = read_pages(tools, pages, rule, arguments.limit)
+        elif kind == "drawn":
+            with tempfile.TemporaryDirectory() as folder:
+                pages = draw_pages(Path(folder), min(20, arguments.limit))
+                results[name] = read_pages(tools, pages, rule, arguments.limit)
         else:
             lines = open_text_lines(place, "val")
             results[name] = read_lines(tools, lines, rule, arguments.limit)

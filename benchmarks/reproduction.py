@@ -31,7 +31,7 @@ import numpy as np
 from saccade.runtime import open_session
 from saccade_train.export.onnx import export_model
 from saccade_train.models.classifier import build_classifier
-from saccade_train.recipes import dump_recipe, load_recipe
+from saccade_train.recipes import load_recipe
 
 LEDGER = Path(__file__).parent / "results" / "reproduction.jsonl"
 
@@ -89,8 +89,8 @@ class Job:
     @property
     def digest(self) -> str:
         """Of the whole recipe: a result counts as long as this stays."""
-        recipe = dump_recipe(load_recipe(PACKS[self.pack][1], self.changes))
-        return hashlib.sha256(recipe.encode()).hexdigest()[:16]
+        recipe = load_recipe(PACKS[self.pack][1], self.changes).model_dump(mode="json")
+        return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def finished() -> dict[str, dict[str, Any]]:
