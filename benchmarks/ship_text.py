@@ -1,6 +1,7 @@
 """From the runs of `ocr_det`, `ocr_cls` and `ocr_rec` to the models inside the package.
 
-    python benchmarks/ship_text.py --packs FOLDER [--det RUN] [--cls RUN] [--rec RUN] [--unclip X]
+    python benchmarks/ship_text.py --packs FOLDER [--det RUN] [--cls RUN] [--rec RUN]
+                                    [--unclip X --box X --limit N]
 
 exports each run that is named, measures the file on pictures that no training step has seen, writes
 the scores into the card, and puts the file into the zoo. The `val` parts of the receipts and of the
@@ -33,7 +34,7 @@ WORDS = TextRule(ignore_case=True, letters_and_digits_only=True)
 EXACT = TextRule()
 
 
-def ship_detector(run: Path, packs: Path, unclip: float) -> None:
+def ship_detector(run: Path, packs: Path, thresholds: dict[str, float]) -> None:
     """The detector, by hmean at IoU 0.5."""
     data = f"{DRAWN}; 160 pages of {RECEIPTS}; 32 {PRINT}. No pretrained weights."
     notes = "Finds lines of Latin text on receipts and print. The val pages chose the checkpoint."
@@ -43,7 +44,7 @@ def ship_detector(run: Path, packs: Path, unclip: float) -> None:
         export_run(
             run,
             file,
-            thresholds={"unclip_ratio": unclip},
+            thresholds=thresholds,
             licence=LICENCE,
             training_data=data,
             notes=notes,
@@ -122,10 +123,17 @@ def main() -> None:
     parser.add_argument("--det", type=Path, metavar="RUN")
     parser.add_argument("--cls", type=Path, metavar="RUN")
     parser.add_argument("--rec", type=Path, metavar="RUN")
-    parser.add_argument("--unclip", type=float, default=1.5, help="of the detector")
+    parser.add_argument("--unclip", type=float, default=1.5, help="of the detector, like the next")
+    parser.add_argument("--box", type=float, default=0.6)
+    parser.add_argument("--limit", type=int, default=960)
     arguments = parser.parse_args()
     if arguments.det:
-        ship_detector(arguments.det, arguments.packs, arguments.unclip)
+        thresholds = {
+            "unclip_ratio": arguments.unclip,
+            "box_threshold": arguments.box,
+            "limit": arguments.limit,
+        }
+        ship_detector(arguments.det, arguments.packs, thresholds)
     if arguments.cls:
         ship_direction(arguments.cls, arguments.packs)
     if arguments.rec:

@@ -33,6 +33,7 @@ from saccade_train.paddle.assign import assign
 from saccade_train.paddle.pdparams import read_pdparams
 
 __all__ = [
+    "DIRECTION",
     "TEXT_ARCHITECTURES",
     "TEXT_PREFIXES",
     "TextNetwork",
@@ -48,7 +49,9 @@ TextNetwork = TextDetector | TextDirection | TextRecogniser
 TEXT_PREFIXES = ("", "Student.", "Student2.", "Teacher.")
 """What stands before the names: nothing, or the network's part in a distillation."""
 
-TEXT_ARCHITECTURES = (*TEXT_DETECTORS, TextDirection.architecture, *TEXT_RECOGNISERS)
+DIRECTION = "direction_mobilenet_v3_small_x0_35"
+
+TEXT_ARCHITECTURES = (*TEXT_DETECTORS, DIRECTION, *TEXT_RECOGNISERS)
 """Names of our text networks; PaddleOCR has weights of some of them."""
 
 _ALIAS = re.compile(r"neck\.encoder\.lstm\.\d+\.cell_[fb]w\.")

@@ -14,9 +14,9 @@ from saccade_train.export.text import (
     export_text_recogniser,
 )
 from saccade_train.export.write import ExportOptions, ExportReport
-from saccade_train.models.text_direction import TextDirection
 from saccade_train.models.text_recogniser import LINE_HEIGHT, TEXT_RECOGNISERS
 from saccade_train.paddle.text import (
+    DIRECTION,
     import_text_detector,
     import_text_direction,
     import_text_recogniser,
@@ -70,7 +70,7 @@ def convert_paddle_text(
         return _recogniser(path, architecture, out, prefix, dictionary, options)
     if dictionary is not None:
         raise OptionError(f"{architecture} has no alphabet; leave out the labels {dictionary}")
-    if architecture == TextDirection.architecture:
+    if architecture == DIRECTION:
         direction = import_text_direction(path, prefix=prefix)
         swap_channels(direction)
         return export_text_direction(direction, out, **options)

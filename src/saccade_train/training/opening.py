@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from saccade.errors import OptionError, nearest
+from saccade.errors import OptionError
 from saccade_train.models.classifier import build_classifier
 from saccade_train.models.text_detector import build_text_detector
-from saccade_train.models.text_direction import TextDirection
+from saccade_train.models.text_direction import build_text_direction
 from saccade_train.models.text_recogniser import build_text_recogniser
 from saccade_train.recipes import (
     ClassifyRecipe,
@@ -44,9 +44,7 @@ def check_network(recipe: Recipe) -> None:
             case TextDetectRecipe():
                 build_text_detector(recipe.model.arch, **recipe.model.options)
             case TextDirectionRecipe():
-                if recipe.model.arch != TextDirection.architecture:
-                    hint = nearest(recipe.model.arch, [TextDirection.architecture])
-                    raise OptionError(f"unknown direction network {recipe.model.arch!r}; {hint}")
+                build_text_direction(architecture=recipe.model.arch)
 
 
 def open_task(

@@ -199,7 +199,7 @@ def _build(recipe: Recipe, classes: tuple[str, ...]) -> Any:
         case TextDetectRecipe():
             return build_text_detector(recipe.model.arch, **recipe.model.options)
         case TextDirectionRecipe():
-            return build_text_direction(len(classes))
+            return build_text_direction(len(classes), recipe.model.arch)
     options: Any = recipe
     return build_classifier(options.model.arch, len(classes), **options.model.options)
 

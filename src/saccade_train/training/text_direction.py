@@ -71,7 +71,7 @@ class TextDirectionTask:
 
     def build(self) -> nn.Module:
         """The network."""
-        return build_text_direction()
+        return build_text_direction(architecture=self.recipe.model.arch)
 
     def deployed(self, model: nn.Module) -> nn.Module:
         """All of it."""
