@@ -19,7 +19,7 @@ def test_all_names() -> None:
         *(f"mobilenet_v3_{size}_{scale}" for size in ("small", "large") for scale in mobile),
         *(
             f"resnet{depth}{form}"
-            for depth in (18, 26, 34, 50, 101, 152, 200)
+            for depth in (10, 18, 26, 34, 50, 101, 152, 200)
             for form in ("", "_vd")
         ),
         *(f"hs_resnet{depth}" for depth in (26, 50, 101, 152, 200)),

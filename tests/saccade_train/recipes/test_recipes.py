@@ -11,12 +11,16 @@ from pydantic import ValidationError
 from saccade.errors import OptionError
 from saccade_train.models.classifier import build_classifier
 from saccade_train.recipes import dump_recipe, load_recipe, parse_recipe, recipe_names
+from saccade_train.training.opening import check_network
 
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_shipped_recipe_reads_and_builds(name: str) -> None:
     recipe = load_recipe(name)
     assert recipe.about
+    check_network(recipe)
+    if recipe.task != "classify":
+        return
     with torch.device("meta"):
         model = build_classifier(recipe.model.arch, 7, **recipe.model.options)
     assert model.num_classes == 7
@@ -96,7 +100,7 @@ def test_unknown_names_and_files(tmp_path: Path) -> None:
     for text, said in (
         ("a: [1", "not valid YAML"),
         ("- 1", "not a list"),
-        ("task: detect", "task: .*'classify'"),
+        ("task: detect", "unknown task 'detect'; did you mean 'text_detect'"),
     ):
         (tmp_path / "bad.yaml").write_text(text)
         with pytest.raises(OptionError, match=said) as caught:

@@ -16,8 +16,9 @@ import torch
 from safetensors.torch import load_file
 
 from saccade.errors import OptionError, TrainingError
+from saccade_train.models.classifier import Classifier
 from saccade_train.recipes import ClassifyRecipe, dump_recipe
-from saccade_train.training import classify, loop
+from saccade_train.training import classify
 from saccade_train.training.loop import train
 from saccade_train.training.report import Report
 from saccade_train.training.run import load_trained, only_writer
@@ -294,7 +295,7 @@ def test_accumulation_gives_the_gradient_of_the_whole_batch(
         recipe = changed(tiny, **plain, accumulate=pieces)
         out = tmp_path / str(pieces)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(loop.Classifier, "train", freeze_statistics)
+            patch.setattr(Classifier, "train", freeze_statistics)
             train(recipe, pictures, out, quiet=True, tensorboard=False)
         weights.append(load_file(out / "last" / "model.safetensors"))
     for name in weights[0]:
