@@ -7,10 +7,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from saccade.datasets.text import LineSample, TextLineSet, open_text_lines
 from saccade.errors import DatasetError, OptionError, Problem
+from saccade_train._types import Image
 from saccade_train.augment.text_lines import LineAugment
-from saccade_train.recipes import TextDirectionRecipe, TextRecogniseRecipe
+from saccade_train.recipes import TextDetectRecipe, TextDirectionRecipe, TextRecogniseRecipe
 from saccade_train.recipes.schema_text import LineAugmentOptions, SynthPart
 from saccade_train.synth import (
     ASCII,
@@ -25,17 +29,24 @@ from saccade_train.synth import (
 from saccade_train.text.lines import LineSamples, RealLines
 
 from .data import Places, _places
+from .evaluate import normaliser
 from .report import Report
 
 __all__ = [
     "alphabet_of",
     "digest",
     "find_training_fonts",
+    "held_out_source",
+    "is_case_free",
     "line_augment",
+    "normalised",
     "open_lines",
+    "recipe_fonts",
     "synth_options",
     "training_lines",
 ]
+
+_TextRecipe = TextDetectRecipe | TextDirectionRecipe | TextRecogniseRecipe
 
 _HELD_OUT = 0.2
 _VAL_SEED = 2**40
@@ -68,6 +79,20 @@ def find_training_fonts(alphabet: str, *, held_out: bool, report: Report) -> Fon
         )
     report.say(f"{len(chosen)} fonts{' held out' if held_out else ''}")
     return chosen
+
+
+def recipe_fonts(which: str, alphabet: str, *, report: Report) -> FontSet:
+    """The fonts of a recipe's ``data.fonts``: ``train`` or ``all``."""
+    if which == "train":
+        return find_training_fonts(alphabet, held_out=False, report=report)
+    return find_fonts(alphabet)
+
+
+def normalised(recipe: _TextRecipe, images: Image, device: torch.device) -> Tensor:
+    """What a network eats: float32 (N, 3, H, W) of uint8 (N, H, W, 3), on the device."""
+    data = recipe.data
+    change = normaliser(data.mean, data.std, device, channels_last=recipe.channels_last)
+    return change(torch.from_numpy(images).to(device, non_blocking=True))
 
 
 def synth_options(
@@ -136,14 +161,12 @@ def training_lines(
     opened, problems = (
         open_lines(data, "train", alphabet, report=report) if options.real > 0 else ([], [])
     )
-    real = tuple(RealLines(lines, _is_named(place, options.case_free)) for place, lines in opened)
+    real = tuple(
+        RealLines(lines, is_case_free(place, options.case_free)) for place, lines in opened
+    )
     source = None
     if options.real < 1:
-        fonts = (
-            find_training_fonts(alphabet, held_out=False, report=report)
-            if options.fonts == "train"
-            else find_fonts(alphabet)
-        )
+        fonts = recipe_fonts(options.fonts, alphabet, report=report)
         drawn = synth_options(options.synth, alphabet, height=height)
         source = LineSource(drawn, recipe.seed, fonts=fonts)
     lines = LineSamples(
@@ -159,7 +182,7 @@ def training_lines(
 
 def is_case_free(place: Path, names: Sequence[str]) -> bool:
     """Whether a place is among those whose labels don't keep case."""
-    return _is_named(place, names)
+    return place.name in names or place.stem in names
 
 
 def held_out_source(
@@ -173,7 +196,3 @@ def held_out_source(
 def digest(*parts: object) -> str:
     """A fingerprint of what a training sees."""
     return hashlib.sha256(repr(parts).encode(errors="surrogateescape")).hexdigest()
-
-
-def _is_named(place: Path, names: Sequence[str]) -> bool:
-    return place.name in names or place.stem in names

@@ -27,18 +27,17 @@ from saccade_train.heads.db import DBMaps
 from saccade_train.losses.db import DBLossOptions, DBTargets, db_loss
 from saccade_train.models.text_detector import TextDetector, build_text_detector
 from saccade_train.recipes import TextDetectRecipe, load_recipe
-from saccade_train.synth import PageSource, find_fonts
+from saccade_train.synth import PageSource
 from saccade_train.text.pages import PageBatch, PageMaker, PageSamples
 
 from .ahead import Ahead
 from .checkpoint import load_tensors
 from .data import Places, _places
-from .evaluate import normaliser
 from .feed import Plan
 from .initial import weights_file
 from .pair import Pair
 from .report import Report
-from .text_data import alphabet_of, digest, find_training_fonts, synth_options
+from .text_data import alphabet_of, digest, normalised, recipe_fonts, synth_options
 
 __all__ = ["TextDetectTask", "find_text"]
 
@@ -64,11 +63,7 @@ class TextDetectTask:
         source = None
         alphabet = alphabet_of(options.alphabet)
         if options.real < 1:
-            fonts = (
-                find_training_fonts(alphabet, held_out=False, report=report)
-                if options.fonts == "train"
-                else find_fonts(alphabet)
-            )
+            fonts = recipe_fonts(options.fonts, alphabet, report=report)
             source = PageSource(synth_options(options.synth, alphabet), recipe.seed, fonts=fonts)
         self._samples = PageSamples(source, tuple(real), options.real, recipe.seed)
         self.classes: tuple[str, ...] = ()
@@ -113,7 +108,7 @@ class TextDetectTask:
 
     def loss(self, module: Any, batch: PageBatch, device: torch.device, seed: int) -> Tensor:
         """DB loss; with a pair, mutual learning; with a teacher, what it says."""
-        images = self._normalise(device, batch.images)
+        images = normalised(self.recipe, batch.images, device)
         masks = (batch.shrink, batch.shrink_mask, batch.threshold, batch.threshold_mask)
         targets = DBTargets(*(torch.from_numpy(one).to(device).float() for one in masks))
         found = module(images)
@@ -149,7 +144,7 @@ class TextDetectTask:
                 quads = find_text(
                     model,
                     pages.read(number),
-                    lambda image: self._normalise(fabric.device, image),
+                    lambda image: normalised(self.recipe, image, fabric.device),
                     limit=data.limit,
                     options=decode,
                 )
@@ -165,11 +160,6 @@ class TextDetectTask:
     def names(self, batches: Sequence[PageBatch]) -> list[str]:
         """The pages of some batches."""
         return [name for batch in batches for name in batch.names]
-
-    def _normalise(self, device: torch.device, images: Image) -> Tensor:
-        data = self.recipe.data
-        change = normaliser(data.mean, data.std, device, channels_last=self.recipe.channels_last)
-        return change(torch.from_numpy(images).to(device, non_blocking=True))
 
 
 @torch.inference_mode()
@@ -197,7 +187,7 @@ def find_text(
 def _val_sets(
     recipe: TextDetectRecipe, data: Places, val: Places, report: Report
 ) -> dict[str, TextPageSet]:
-    """Pages for evaluation by the name of their place; drawn ones where there is no place."""
+    """Pages for evaluation by the name of their place."""
     options = recipe.data
     sets: dict[str, TextPageSet] = {}
     for place in _places(val or data):

@@ -11,7 +11,6 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from saccade_train._types import Image
 from saccade_train.models.text_direction import DIRECTIONS, TextDirection, build_text_direction
 from saccade_train.recipes import TextDirectionRecipe
 from saccade_train.recipes.schema_text import LineAugmentOptions
@@ -19,7 +18,6 @@ from saccade_train.text.lines import DirectionBatch, DirectionMaker, LineSamples
 
 from .ahead import Ahead
 from .data import Places
-from .evaluate import normaliser
 from .feed import Plan
 from .report import Report
 from .text_data import (
@@ -27,6 +25,7 @@ from .text_data import (
     digest,
     held_out_source,
     line_augment,
+    normalised,
     open_lines,
     training_lines,
 )
@@ -91,7 +90,9 @@ class TextDirectionTask:
     def loss(self, module: Any, batch: DirectionBatch, device: torch.device, seed: int) -> Tensor:
         """Cross entropy."""
         labels = torch.from_numpy(batch.labels).to(device)
-        return F.cross_entropy(module(self._normalise(device, batch.images)).float(), labels)
+        return F.cross_entropy(
+            module(normalised(self.recipe, batch.images, device)).float(), labels
+        )
 
     @torch.inference_mode()
     def evaluate(self, fabric: Fabric, model: nn.Module) -> dict[str, float]:
@@ -104,7 +105,9 @@ class TextDirectionTask:
             named = []
             for start in range(0, len(batch.labels), _EVAL_BATCH):
                 images = batch.images[start : start + _EVAL_BATCH]
-                named.append(model(self._normalise(fabric.device, images)).argmax(1).cpu().numpy())
+                named.append(
+                    model(normalised(self.recipe, images, fabric.device)).argmax(1).cpu().numpy()
+                )
             scores[f"accuracy_{name}"] = float(np.mean(np.concatenate(named) == batch.labels))
         model.train(was_training)
         return {"accuracy": float(np.mean(list(scores.values()))), **scores}
@@ -112,11 +115,6 @@ class TextDirectionTask:
     def names(self, batches: Sequence[DirectionBatch]) -> list[str]:
         """The lines of some batches."""
         return [name for batch in batches for name in batch.names]
-
-    def _normalise(self, device: torch.device, images: Image) -> Tensor:
-        data = self.recipe.data
-        change = normaliser(data.mean, data.std, device, channels_last=self.recipe.channels_last)
-        return change(torch.from_numpy(images).to(device, non_blocking=True))
 
 
 # For evaluation nothing is done to the lines.

@@ -31,7 +31,6 @@ from saccade_train.text.lines import PARTS, LineBatch, LineMaker, line_size, pad
 
 from .ahead import Ahead
 from .data import Places
-from .evaluate import normaliser
 from .feed import Plan
 from .pair import Pair
 from .report import Report
@@ -40,6 +39,7 @@ from .text_data import (
     digest,
     held_out_source,
     is_case_free,
+    normalised,
     open_lines,
     training_lines,
 )
@@ -110,7 +110,7 @@ class TextRecogniseTask:
     def loss(self, module: Any, batch: LineBatch, device: torch.device, seed: int) -> Tensor:
         """The recipe's sum of losses, the mean over the lines."""
         options = self.recipe.loss
-        found = module(self._normalise(device, batch.images))
+        found = module(normalised(self.recipe, batch.images, device))
         if isinstance(found, TextSteps):
             return self._label_loss(found, batch, device)
         one, two = found
@@ -130,7 +130,7 @@ class TextRecogniseTask:
                 model,
                 images,
                 self.classes,
-                lambda batch: self._normalise(fabric.device, batch),
+                lambda batch: normalised(self.recipe, batch, fabric.device),
                 widest=self.recipe.data.widest,
             )
             found = line_metrics(texts, read, rule=rule)
@@ -143,11 +143,6 @@ class TextRecogniseTask:
     def names(self, batches: Sequence[LineBatch]) -> list[str]:
         """The lines of some batches."""
         return [name for batch in batches for name in batch.names]
-
-    def _normalise(self, device: torch.device, images: Image) -> Tensor:
-        data = self.recipe.data
-        change = normaliser(data.mean, data.std, device, channels_last=self.recipe.channels_last)
-        return change(torch.from_numpy(images).to(device, non_blocking=True))
 
     def _label_loss(self, found: TextSteps, batch: LineBatch, device: torch.device) -> Tensor:
         """What the labels say: CTC, with centre loss and ACE as the recipe wants them."""
