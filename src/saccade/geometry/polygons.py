@@ -19,6 +19,7 @@ from saccade.errors import OptionError
 __all__ = [
     "area",
     "clip",
+    "cut",
     "intersection_area",
     "iou",
     "is_simple",
@@ -77,6 +78,34 @@ def clip(polygon: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     height, width = size
     clipped: np.ndarray = np.clip(polygon, 0, np.array([width - 1, height - 1], polygon.dtype))
     return clipped
+
+
+def cut(polygon: np.ndarray, box: tuple[float, float, float, float]) -> np.ndarray:
+    """The part of a polygon inside a box (Sutherland & Hodgman 1974).
+
+    Args:
+        polygon: (K, 2); it may run either way. Parts of a hollow one that lie apart stay joined
+            along the sides of the box.
+        box: left, top, right, bottom.
+
+    Returns:
+        float64 (K', 2); K' = 0 if nothing is inside.
+    """
+    corners = _corners(polygon)
+    for axis, bound, sign in ((0, box[0], 1), (1, box[1], 1), (0, box[2], -1), (1, box[3], -1)):
+        if not len(corners):
+            break
+        depth = sign * (corners[:, axis] - bound)  # 0 and above is inside
+        kept = []
+        for index in range(len(corners)):
+            before, here = depth[index - 1], depth[index]
+            if (before < 0) != (here < 0):
+                share = before / (before - here)
+                kept.append(corners[index - 1] + share * (corners[index] - corners[index - 1]))
+            if here >= 0:
+                kept.append(corners[index])
+        corners = np.array(kept, np.float64).reshape(-1, 2)
+    return corners
 
 
 def offset(

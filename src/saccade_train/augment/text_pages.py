@@ -21,14 +21,25 @@ import cv2
 import numpy as np
 
 from saccade.errors import OptionError
+from saccade.geometry.polygons import cut, min_area_box
 from saccade_train._types import Image
 
 from . import operations as ops
 from .policies import colour_jitter
 
-__all__ = ["Crop", "PageAugment", "augment_page", "choose_crop", "move_polygons", "page_matrix"]
+__all__ = [
+    "Crop",
+    "PageAugment",
+    "augment_page",
+    "choose_crop",
+    "choose_window",
+    "move_polygons",
+    "page_matrix",
+]
 
 CROP_TRIES = 50
+LEAST_PART = 0.6
+"""Text of which a window leaves less than this share of its height counts for nothing."""
 MIN_CROP = 0.1
 """A side of a crop is at least this share of the picture's."""
 
@@ -45,6 +56,8 @@ class PageAugment:
         flip: chance of a mirror image; to find text it need not be readable.
         rotation: degrees to either side at most.
         scale: least and greatest factor of size, before the crop.
+        limit: crop a window of ``size`` pixels from the page with its longest side at most this
+            long (times the factor); None crops between texts, and scales what it crops.
         brightness: the factor is drawn from 1 - x to 1 + x.
         contrast: so is this one.
         grey: chance to lose the colours.
@@ -57,6 +70,7 @@ class PageAugment:
     flip: float = 0.5
     rotation: float = 10.0
     scale: tuple[float, float] = (0.5, 3.0)
+    limit: int | None = None
     brightness: float = 0.0
     contrast: float = 0.0
     grey: float = 0.0
@@ -71,7 +85,7 @@ class PageAugment:
             raise OptionError(f"rotation is {self.rotation}; expected 0 to 180 degrees")
         if not 0 < self.scale[0] <= self.scale[1]:
             raise OptionError(f"scale is {self.scale}; expected two factors above 0, lesser first")
-        for field in fields(self)[4:]:
+        for field in fields(self)[5:]:
             value = getattr(self, field.name)
             if not 0 <= value <= 1:
                 raise OptionError(f"{field.name} is {value}; expected 0 to 1")
@@ -97,7 +111,8 @@ def augment_page(
 
     Returns:
         uint8 RGB (size, size, 3), the crop at the top left, black beside it; the polygons that
-        reach into it, float32 (K, 2), whole even if they stick out; and their flags.
+        reach into it, float32 (K, 2), whole even if they stick out (with ``limit`` the part inside;
+        where less is left of a text than 0.6 of its height it is ignored); and their flags.
 
     Raises:
         OptionError: another number of flags than polygons.
@@ -106,6 +121,8 @@ def augment_page(
         raise OptionError(f"{len(polygons)} polygons with {len(ignored)} flags; expected one each")
     height, width = image.shape[:2]
     scale = rng.uniform(*options.scale)
+    if options.limit is not None:
+        scale *= min(1.0, options.limit / max(height, width))
     frame = max(1, round(height * scale)), max(1, round(width * scale))
     matrix = page_matrix(
         (height, width),
@@ -115,7 +132,11 @@ def augment_page(
     )
     moved = move_polygons(polygons, matrix)
     boxes = _boxes(moved)
-    crop = choose_crop(boxes[~np.asarray(ignored, bool)], frame, rng)
+    counting = boxes[~np.asarray(ignored, bool)]
+    if options.limit is None:
+        crop = choose_crop(counting, frame, rng)
+    else:
+        crop = choose_window(counting, frame, options.size, rng)
 
     ratio = min(options.size / crop[2], options.size / crop[3])
     # A thousandth, because 640 / 643 * 643 may fall just short of 640.
@@ -127,7 +148,10 @@ def augment_page(
 
     kept = np.flatnonzero(_reach_into(boxes, crop)).tolist()
     placed = move_polygons([polygons[index] for index in kept], matrix)
-    return result, placed, [bool(ignored[index]) for index in kept]
+    flags = [bool(ignored[index]) for index in kept]
+    if options.limit is None:
+        return result, placed, flags
+    return result, *_cut_all(placed, flags, (across, down))
 
 
 def page_matrix(
@@ -196,6 +220,42 @@ def choose_crop(boxes: np.ndarray, frame: tuple[int, int], rng: np.random.Genera
         if not len(boxes) or _reach_into(boxes, crop).any():
             return crop
     return whole
+
+
+def choose_window(
+    boxes: np.ndarray, frame: tuple[int, int], size: int, rng: np.random.Generator
+) -> Crop:
+    """Choose a window of a page, of ``size`` pixels or as many as there are; with text if it can.
+
+    Args:
+        boxes: as of :func:`choose_crop`.
+        frame: (height, width) of the page.
+        size: of the window.
+        rng: source of randomness.
+    """
+    down, across = (min(size, side) for side in frame)
+    for _ in range(CROP_TRIES):
+        top = int(rng.integers(frame[0] - down + 1))
+        left = int(rng.integers(frame[1] - across + 1))
+        crop = left, top, across, down
+        if not len(boxes) or _reach_into(boxes, crop).any():
+            break
+    return crop
+
+
+def _cut_all(
+    polygons: Sequence[np.ndarray], ignored: Sequence[bool], size: tuple[int, int]
+) -> tuple[list[np.ndarray], list[bool]]:
+    """The parts inside a window (width, height), and which of them count for nothing."""
+    parts, flags = [], []
+    for polygon, skip in zip(polygons, ignored, strict=True):
+        part = cut(polygon, (0, 0, size[0] - 1, size[1] - 1)).astype(np.float32)
+        if len(part) < 3:
+            continue
+        is_rest = min_area_box(part)[1] < LEAST_PART * min_area_box(polygon)[1]
+        parts.append(part)
+        flags.append(skip or is_rest)
+    return parts, flags
 
 
 def _free(spans: np.ndarray, length: int) -> list[tuple[int, int]]:

@@ -103,6 +103,9 @@ class PageData(_TextData):
     """Longest side at evaluation, and what the exported model asks for."""
     unclip: Annotated[float, Field(gt=0.0)] = 1.5
     """How far regions are widened at evaluation; see :class:`saccade.text.db_decode.DBOptions`."""
+    box_threshold: Fraction = 0.6
+    """Regions below this mean probability are dropped at evaluation; cross entropy draws paler maps
+    than Dice and wants less."""
     epoch: Positive = 2_000
     val_limit: Positive = 40
 
@@ -142,6 +145,8 @@ class PageAugmentOptions(_Part):
     rotation: Annotated[float, Field(ge=0.0, le=180.0)] = 10.0
     """Degrees to either side."""
     scale: tuple[float, float] = (0.5, 3.0)
+    limit: Annotated[int, Field(ge=32)] | None = None
+    """Crop windows at the reader's scale, with this longest side; else between texts, scaled."""
     brightness: Fraction = 0.0
     contrast: Fraction = 0.0
     grey: Fraction = 0.0

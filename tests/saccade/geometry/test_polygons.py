@@ -73,6 +73,30 @@ def test_the_reference_cuts_fractions_towards_zero() -> None:
         assert np.abs(exact).min() == pytest.approx(10.9, abs=1e-3)
 
 
+@given(
+    st.lists(st.tuples(st.integers(-40, 60), st.integers(-40, 60)), min_size=3, max_size=7),
+    st.tuples(st.integers(-20, 0), st.integers(-20, 0), st.integers(1, 40), st.integers(1, 40)),
+)
+def test_a_cut_polygon_keeps_what_is_inside(corners, box):
+    hull = cv2.convexHull(np.array(corners, np.float32))[:, 0]
+    part = P.cut(hull, box)
+    left, top, right, bottom = box
+    frame = np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)
+    wanted = P.intersection_area(hull, frame) if P.area(hull) > 0 else 0.0
+    # Clipper counts in 1/1024 pixel, along outlines of up to some hundred pixels.
+    assert (P.area(part) if len(part) else 0.0) == pytest.approx(wanted, abs=0.2)
+    if len(part):
+        assert (part >= (left - 1e-6, top - 1e-6)).all()
+        assert (part <= (right + 1e-6, bottom + 1e-6)).all()
+
+
+def test_cutting_a_hollow_polygon_by_hand() -> None:
+    hollow = np.array([[0, 0], [30, 0], [30, 30], [20, 30], [20, 10], [10, 10], [10, 30], [0, 30]])
+    assert P.area(P.cut(hollow, (0, 0, 30, 10))) == 300
+    assert P.area(P.cut(hollow, (0, 20, 30, 30))) == 200
+    assert len(P.cut(hollow, (40, 0, 50, 30))) == 0
+
+
 @given(boxes, st.integers(1, 20))
 def test_offset_of_a_box(box, distance):
     width, height = np.ptp(box, axis=0)

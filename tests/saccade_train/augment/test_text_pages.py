@@ -134,6 +134,37 @@ def test_crops_cut_no_text(texts: list[tuple[int, int, int, int]], seed: int) ->
     )
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_window_is_at_the_readers_scale(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    image, polygons = page(rng, 400, 300, 12)
+    image = np.where(image > 20, 255, 0).astype(np.uint8)
+    options = replace(STILL, size=160, limit=200)
+    found, parts, ignored = augment_page(image, polygons, [False] * len(polygons), rng, options)
+    assert found.shape == (160, 160, 3)
+    assert (found[:, 150:] == 0).all()  # the page is 150 wide at that scale
+    drawn = np.zeros((160, 160), np.uint8)
+    for part in parts:
+        assert part.min() > -1e-4
+        assert (part < (149.001, 159.001)).all()
+        cv2.fillPoly(drawn, [np.rint(part * 16).astype(np.int32)], 1, shift=4)
+    painted = found[..., 0] > 127
+    assert (painted & (drawn > 0)).sum() > 0.8 * (painted | (drawn > 0)).sum()
+    assert len(ignored) == len(parts)
+
+
+def test_a_rest_of_a_text_counts_for_nothing() -> None:
+    image = np.full((100, 100, 3), 255, np.uint8)
+    whole = np.array([[-30, 20], [60, 20], [60, 40], [-30, 40]], np.float32)
+    rest = np.array([[10, 92], [60, 92], [60, 112], [10, 112]], np.float32)
+    options = replace(STILL, size=100, limit=100)
+    rng = np.random.default_rng(0)
+    _, parts, ignored = augment_page(image, [whole, rest], [False, False], rng, options)
+    assert ignored == [False, True]
+    np.testing.assert_allclose(parts[0].min(0), [0, 20], atol=1e-4)
+    np.testing.assert_allclose(parts[1].max(0), [60, 99], atol=1e-4)
+
+
 def test_crops_differ_and_pick_any_strips() -> None:
     boxes = np.array([[20, 10, 60, 20], [20, 40, 60, 50], [20, 70, 60, 80]], np.int64)
     rng = np.random.default_rng(0)

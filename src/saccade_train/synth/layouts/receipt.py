@@ -124,6 +124,9 @@ class _Printer:
         self.comma = rng.random() < 0.12
         self.upper = rng.random() < 0.45
         self.rule_kind = whole(rng, 0, 4)
+        # Where the four columns of items end, as shares of the width; the first begins at the left.
+        self.columns = (0.44 + 0.16 * rng.random(), 0.68 + 0.12 * rng.random())
+        self.tight = rng.random() < 0.5
 
     def print(self) -> Sheet:
         rng = self.rng
@@ -205,8 +208,8 @@ class _Printer:
                 self._row((name, self.margin, "left"), (amount + tax, right, "right"))
             elif style == 1:
                 self._row((name, self.margin, "left"))
-                between = f"{count} {pick(rng, ('x', 'X', '@'))} {unit}"
-                self._row((between, self.width * 0.25, "left"), (amount + tax, right, "right"))
+                times = (str(count), pick(rng, ("x", "X", "@")), unit)
+                self._row(*self._times(times), (amount + tax, right, "right"))
             elif style == 2:
                 self._columns((name, str(count), unit, amount))
             else:
@@ -273,12 +276,23 @@ class _Printer:
             else:
                 self._centre(f"*{code(rng)}*")
 
+    def _times(self, texts: tuple[str, ...]) -> list[tuple[str, float, str]]:
+        """Number, sign and price: one text, or three with gaps of two letters between them."""
+        x = self.width * 0.25
+        if not self.tight:
+            return [(" ".join(texts), x, "left")]
+        cells: list[tuple[str, float, str]] = []
+        for text in texts:
+            cells.append((text, x, "left"))
+            x += (0.6 * len(text) + 1.0 + self.rng.random()) * self.size
+        return cells
+
     def _columns(self, texts: tuple[str, str, str, str]) -> None:
         right = self.width - self.margin
         places = (
             (self.margin, "left"),
-            (0.56 * self.width, "right"),
-            (0.77 * self.width, "right"),
+            (self.columns[0] * self.width, "right"),
+            (self.columns[1] * self.width, "right"),
             (right, "right"),
         )
         self._row(*((text, x, anchor) for text, (x, anchor) in zip(texts, places, strict=True)))
