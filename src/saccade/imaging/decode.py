@@ -30,7 +30,7 @@ from saccade.imaging.orientation import (
 )
 from saccade.imaging.pixels import pillow_to_rgb
 
-__all__ = ["check_size", "decode", "sniff"]
+__all__ = ["check_size", "decode", "header_size", "sniff"]
 
 _KNOWN = "JPEG, PNG, WebP, GIF, BMP, TIFF, PNM, JPEG 2000, AVIF"
 
@@ -166,6 +166,35 @@ def decode(data: bytes, name: str, max_pixels: int) -> np.ndarray:
         raise ImageError(
             f"{name} is a truncated or damaged {kind} ({detail}); copy or download it again"
         ) from error
+
+
+def header_size(data: bytes, name: str) -> tuple[int, int]:
+    """Tell how large `decode` will make a picture, from its header alone.
+
+    Args:
+        data: the file, or enough of its beginning to hold the header.
+        name: what messages call it.
+
+    Returns:
+        (height, width) the right way up.
+
+    Raises:
+        ImageError: not a picture, or a header that is cut off or damaged.
+    """
+    kind = sniff(data)
+    if kind is None:
+        raise ImageError(f"{name} {_what_else(data)}")
+    try:
+        image, orientation = _open(kind, data)
+        width, height = image.size
+    except MemoryError as error:
+        raise ImageError(f"{name} does not fit in memory once decoded; make it smaller") from error
+    except Exception as error:  # Pillow's plugins raise a dozen kinds for damaged files
+        detail = " ".join(str(error).split()) or type(error).__name__
+        raise ImageError(
+            f"{name} is a truncated or damaged {kind} ({detail}); copy or download it again"
+        ) from error
+    return (width, height) if orientation in (5, 6, 7, 8) else (height, width)
 
 
 def _what_else(data: bytes) -> str:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from saccade.errors import ImageError
-from saccade.imaging.decode import decode, sniff
+from saccade.imaging.decode import decode, header_size, sniff
 from saccade.imaging.read import read_image
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (9, 7), np.uint8)
@@ -169,3 +169,22 @@ def test_sniff():
         "JPEG 2000",
     ]
     assert sniff(b"") is None and sniff(b"PK\x03\x04") is None and sniff(b"Pan") is None
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WebP", "PPM", "JPEG2000"])
+def test_header_size_is_the_size_that_is_decoded(kind):
+    for orientation in (1, 3, 6):
+        buffer = io.BytesIO()
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        Image.new("RGB", (31, 17)).save(buffer, kind, exif=exif)
+        data = buffer.getvalue()
+        assert header_size(data, "x") == decode(data, "x", 10**6).shape[:2]
+        if kind not in ("TIFF", "WebP", "PPM"):  # these say things at the end, or check the length
+            assert header_size(data[:-4], "x") == header_size(data, "x")
+
+
+@pytest.mark.parametrize("data", [b"", b"no picture", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"])
+def test_header_size_of_what_is_no_picture(data):
+    with pytest.raises(ImageError, match=r"^x "):
+        header_size(data, "x")
