@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from saccade.modelfile import ModelCard as ModelCard
     from saccade.modelfile import read_card as read_card
     from saccade.modelfile import verify as verify
+    from saccade.results import Detections as Detections
     from saccade.results import Page as Page
     from saccade.tasks.classify import Classifier as Classifier
+    from saccade.tasks.detect import Detector as Detector
     from saccade.tasks.embed import Embedder as Embedder
+    from saccade.tasks.ensemble import Ensemble as Ensemble
     from saccade.tasks.look import Looker as Looker
     from saccade.tasks.read_text import TextReader as TextReader
     from saccade.tasks.recognize import Recognizer as Recognizer
@@ -34,7 +37,10 @@ __version__ = "0.1.0.dev0"
 # Public name -> the module that holds it; the imports above tell type checkers the same.
 _HOMES = {
     "Classifier": "saccade.tasks.classify",
+    "Detections": "saccade.results",
+    "Detector": "saccade.tasks.detect",
     "Embedder": "saccade.tasks.embed",
+    "Ensemble": "saccade.tasks.ensemble",
     "Gallery": "saccade.gallery",
     "Looker": "saccade.tasks.look",
     "ModelCard": "saccade.modelfile",

@@ -83,10 +83,12 @@ class OptionError(SaccadeError):
 class MissingExtra(SaccadeError):
     """An optional package is needed and not installed."""
 
-    def __init__(self, package: str, extra: str, purpose: str) -> None:
+    def __init__(self, package: str, extra: str | None, purpose: str) -> None:
+        # Without an extra the package is one that Saccade works with, but does not build on.
+        wanted = package if extra is None else f"'saccade[{extra}]'"
         super().__init__(
             f"{purpose} needs the package {package!r}, which is not installed; "
-            f"run: pip install 'saccade[{extra}]'"
+            f"run: pip install {wanted}"
         )
 
 

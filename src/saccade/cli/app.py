@@ -34,12 +34,15 @@ class Verb(NamedTuple):
 VERBS = {
     "look": Verb("saccade.cli.look:look", "Everything in one glance at a picture."),
     "read": Verb("saccade.cli.read:read", "The text in pictures and PDF files."),
+    "detect": Verb("saccade.cli.detect:detect", "The objects in pictures and videos."),
     "classify": Verb("saccade.cli.classify:classify", "The top classes of pictures."),
     "recognize": Verb("saccade.cli.recognize:recognize", "Name pictures by a gallery."),
     "gallery": Verb("saccade.cli.gallery:app", "Make, fill, list and search galleries."),
     "models": Verb("saccade.cli.models:app", "The models shipped with Saccade, and their cards."),
     "verify": Verb("saccade.cli.verify:verify", "Prove that model files are what they say."),
     "bench": Verb("saccade.cli.bench:bench", "Measure latency, throughput and memory of models."),
+    "convert": Verb("saccade.cli.convert:convert", "Labelled boxes: COCO, VOC, YOLO."),
+    "fuse": Verb("saccade.cli.fuse:fuse", "Merge COCO result files of several models."),
     "train": Verb("saccade_train.cli.train:train", "Train a network by a recipe."),
     "eval": Verb("saccade_train.cli.evaluate:evaluate", "Measure a model on labelled pictures."),
     "export": Verb("saccade_train.cli.export:export", "Make a model file from a training."),
@@ -67,6 +70,7 @@ _EPILOG = """\
 \b
 Examples:
   saccade read receipt.jpg
+  saccade detect street.jpg --model my.onnx --draw answer.jpg
   saccade classify photo.jpg
   saccade gallery create shelf.gallery && saccade gallery add shelf.gallery products/
   saccade recognize photo.jpg --gallery shelf.gallery

@@ -91,12 +91,15 @@ def console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=_WIDE)
 
 
-def expand(places: Iterable[str], *, documents: bool = False) -> tuple[list[Path], bool]:
+def expand(
+    places: Iterable[str], *, documents: bool = False, videos: bool = False
+) -> tuple[list[Path], bool]:
     """Expand folders to the pictures in them; a place that cannot be listed is complained about.
 
     Args:
         places: Pictures and folders.
         documents: Whether PDF files in folders count too.
+        videos: Whether videos in folders count too.
 
     Returns:
         The pictures in the order of the places, and whether every place could be listed.
@@ -105,6 +108,10 @@ def expand(places: Iterable[str], *, documents: bool = False) -> tuple[list[Path
     from saccade.imaging.read import IMAGE_SUFFIXES, list_images
 
     suffixes = DOCUMENT_SUFFIXES if documents else IMAGE_SUFFIXES
+    if videos:
+        from saccade.imaging.video import VIDEO_SUFFIXES
+
+        suffixes |= VIDEO_SUFFIXES
     found: list[Path] = []
     complete = True
     for place in places:
@@ -116,9 +123,15 @@ def expand(places: Iterable[str], *, documents: bool = False) -> tuple[list[Path
     return found, complete
 
 
-def progress(items: Iterable[_Item], total: int, what: str) -> Iterator[_Item]:
-    """Pass items on, with a bar on stderr where a person watches and the work is long."""
-    if total < _LONG or not sys.stderr.isatty():
+def progress(items: Iterable[_Item], total: int | None, what: str) -> Iterator[_Item]:
+    """Pass items on, with a bar on stderr where a person watches and the work is long.
+
+    Args:
+        items: Anything.
+        total: How many; None where nobody knows.
+        what: Stands before the bar.
+    """
+    if not sys.stderr.isatty() or (total is not None and total < _LONG):
         yield from items
         return
     from rich.console import Console

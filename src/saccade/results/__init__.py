@@ -5,12 +5,15 @@ empty result. In a stream of pictures, a picture that cannot be answered is a :c
 """
 
 from saccade.results.classify import Classes
+from saccade.results.detect import DetectedObject, Detections
 from saccade.results.failed import Failed
 from saccade.results.page import Page, Polygon, TextCharacter, TextLine, TextWord
 from saccade.results.recognize import Look, Neighbour, Recognized, RecognizedObject
 
 __all__ = [
     "Classes",
+    "DetectedObject",
+    "Detections",
     "Failed",
     "Look",
     "Neighbour",

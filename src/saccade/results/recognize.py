@@ -167,19 +167,23 @@ class Look:
         return read_result(cls, plain, _look_from_dict)
 
     def draw(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Draw what was seen into a picture.
+        """Draw what was seen into a picture, and write the text beside it.
 
         Args:
             image: uint8 RGB ``(H, W, 3)``.
 
         Returns:
-            A new picture of the same shape.
+            A new picture, of the same shape; twice as wide where there is text, as
+            :meth:`.page.Page.draw` makes it.
         """
-        from saccade.imaging.draw import draw_polygons
+        from saccade.imaging.draw_text import draw_text
 
         drawn = _draw_objects(image, self.objects)
+        if not self.lines:
+            return drawn
         polygons = [np.array(line.polygon, np.float64) for line in self.lines]
-        return draw_polygons(drawn, polygons, [line.text for line in self.lines])
+        texts, scores = zip(*((line.text, line.score) for line in self.lines), strict=True)
+        return draw_text(drawn, polygons, texts, scores)
 
 
 def _look_from_dict(plain: Mapping[str, Any]) -> Look:
