@@ -26,6 +26,12 @@ def shared_data() -> Path:
     return place
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What tests keep on disk is not the user's, and goes with them."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture
 def toy_classifier(tmp_path: Path) -> Path:
     """A model file of a few kilobytes that names the strongest colour of a picture."""

@@ -4,7 +4,8 @@ A font "has" a character if it draws something of its own for it: not the box fo
 not nothing, and not the same shape as a simpler character of the alphabet (typewriter faces draw a
 curly quote as a straight one, capitals-only faces draw ``a`` as ``A``: such a picture would carry a
 wrong label). FreeType draws each character once to find out, some milliseconds a font; fontTools
-would read the tables of the font faster, but they tell of glyphs, not of shapes.
+would read the tables of the font faster, but they tell of glyphs, not of shapes. What was found out
+is kept on disk (:mod:`.font_cache`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import hashlib
 import os
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TypeAlias
@@ -24,6 +25,8 @@ from PIL import ImageFont
 
 from saccade.errors import OptionError, Problem
 from saccade.imaging.fonts import font_folders
+
+from .font_cache import FontCache
 
 __all__ = ["Font", "FontSet", "find_fonts", "load_font"]
 
@@ -182,12 +185,14 @@ def find_fonts(alphabet: str, places: Sequence[str | Path] | None = None) -> Fon
     files = _font_files(font_folders() if places is None else places, strict=places is not None)
     problems = []
     found: dict[bytes, Font] = {}
+    cache = FontCache(alphabet)
     for path in files:
         try:
-            for font, look in _read_font(str(path), alphabet):
+            for font, look in _cached(path, alphabet, cache):
                 found.setdefault(look, font)
         except (OSError, ValueError, SyntaxError) as error:
             problems.append(Problem(str(path), f"is not a font that FreeType reads ({error})"))
+    cache.save()
     if places is None:
         for font, look in _read_font("", alphabet):
             found.setdefault(look, font)
@@ -232,6 +237,34 @@ def _font_files(places: Iterable[str | Path], *, strict: bool) -> list[Path]:
         elif strict:
             raise OptionError(f"fonts {place}: no such file or folder")
     return list(files)
+
+
+def _cached(path: Path, alphabet: str, cache: FontCache) -> tuple[tuple[Font, bytes], ...]:
+    facts = cache.get(path)
+    if facts is None:
+        faces = _read_font(str(path), alphabet)
+        cache.put(
+            path,
+            [
+                asdict(font) | {"characters": "".join(sorted(font.characters)), "look": look.hex()}
+                for font, look in faces
+            ],
+        )
+        return faces
+    return tuple(
+        (
+            Font(
+                path=str(path),
+                index=face["index"],
+                family=face["family"],
+                style=face["style"],
+                monospaced=face["monospaced"],
+                characters=frozenset(face["characters"]),
+            ),
+            bytes.fromhex(face["look"]),
+        )
+        for face in facts
+    )
 
 
 @lru_cache(maxsize=4096)

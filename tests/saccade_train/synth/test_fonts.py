@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -93,3 +95,39 @@ def test_the_room_is_cheap_to_enter() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_facts_about_fonts_are_kept_on_disk(
+    tmp_path: Path, font_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    place = tmp_path / "fonts" / font_file.name
+    place.parent.mkdir()
+    shutil.copy(font_file, place)
+    drawn = []
+
+    def read(path: str, alphabet: str) -> object:
+        drawn.append(path)
+        return original.__wrapped__(path, alphabet)
+
+    original = fonts_module._read_font
+    monkeypatch.setattr(fonts_module, "_read_font", read)
+    first = find_fonts(ASCII, [place.parent])
+    assert drawn == [str(place)]
+    assert find_fonts(ASCII, [place.parent]) == first
+    assert len(drawn) == 1
+    os.utime(place, ns=(0, 0))  # as if another file had taken its place
+    assert find_fonts(ASCII, [place.parent]) == first
+    assert len(drawn) == 2
+    (file,) = (tmp_path / "cache" / "saccade").iterdir()
+    file.write_text('["no", "such", "form"]')
+    assert find_fonts(ASCII, [place.parent]) == first
+    assert len(drawn) == 3
+
+
+def test_without_a_place_for_it_nothing_is_kept(
+    tmp_path: Path, font_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way of a folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert len(find_fonts(ASCII, [font_file]))
