@@ -7,8 +7,8 @@ trains every row of :data:`ROWS` on three packs with several seeds, one thread a
 epoch as mean and half the spread between the seeds, parameters, latency of the exported graph
 (batch 1, one thread, all rows in turns), and the arguments of each row.
 
-A finished training is one line of ``benchmarks/results/reproduction.jsonl``, with a digest of the
-whole recipe, and is not repeated; an interrupted one goes on. ``--table`` trains nothing.
+A finished training is one line of ``benchmarks/results/reproduction.jsonl``, with a digest of
+its recipe, and is not repeated; an interrupted one goes on. ``--table`` trains nothing.
 """
 
 from __future__ import annotations
@@ -88,8 +88,10 @@ class Job:
 
     @property
     def digest(self) -> str:
-        """Of the whole recipe: a result counts as long as this stays."""
-        recipe = load_recipe(PACKS[self.pack][1], self.changes).model_dump(mode="json")
+        """Of what the recipe says beyond defaults: a result counts as long as this stays."""
+        recipe = load_recipe(PACKS[self.pack][1], self.changes).model_dump(
+            mode="json", exclude_defaults=True
+        )
         return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
 
 
