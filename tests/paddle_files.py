@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from saccade_train.models.detector import PicoDet
+from saccade_train.paddle.detect import paddle_detector_names
 from saccade_train.paddle.names import paddle_names
 from saccade_train.paddle.text import TextNetwork, paddle_text_names
 
@@ -41,6 +43,23 @@ def paddle_text_tensors(model: TextNetwork, prefix: str = "") -> dict[str, np.nd
             way = "bw" if layer.endswith("_reverse") else "fw"
             alias = f"neck.encoder.lstm.{layer[0]}.cell_{way}.{kind}"
             tensors[prefix + alias] = value
+    return tensors
+
+
+def paddle_detector_tensors(model: PicoDet) -> dict[str, np.ndarray]:
+    """The weights of a detector as PaddleDetection saves them, with all that is not needed."""
+    state = model.state_dict()
+    names = paddle_detector_names(model)
+    tensors = {theirs: state[ours].numpy() for ours, theirs in names.items()}
+    if "head.head_reg0.weight" in tensors:
+        for part in ("cls", "reg"):
+            for level in range(4):
+                for tensor in ("weight", "bias"):
+                    copy = f"head.head_{part}_list.{level}.{tensor}"
+                    tensors[copy] = tensors[f"head.head_{part}{level}.{tensor}"]
+    for level in (3, 4, 5, 6):
+        tensors[f"head.p{level}_feat.scale_reg"] = np.ones(1, np.float32)
+    tensors["head.distribution_project.project"] = np.arange(8, dtype=np.float32)
     return tensors
 
 

@@ -32,12 +32,16 @@ def evaluate(
         list[str],
         typer.Option(
             help="Labelled pictures: a folder (val/CLASS/*.jpg), a list file, or a .zip of either; "
-            "for models of text a label file of PP-OCR, or what holds one. Several are joined."
+            "for detectors boxes in COCO, VOC or YOLO files; for models of text a label file of "
+            "PP-OCR, or what holds one. Several are joined."
         ),
     ],
     split: Annotated[str, typer.Option(help="Which part of the data.")] = "val",
     task: Annotated[
-        Literal["classify", "retrieval", "text_detect", "text_direction", "text_recognise"] | None,
+        Literal[
+            "classify", "detect", "retrieval", "text_detect", "text_direction", "text_recognise"
+        ]
+        | None,
         typer.Option(
             help="What to measure; by default what the model's card says. retrieval: find another "
             "picture of the same class. PP-OCR networks of others have no card."
@@ -55,6 +59,12 @@ def evaluate(
     confusions: Annotated[
         int, typer.Option(min=0, help="How many of the most frequent confusions to show.")
     ] = 5,
+    class_agnostic: Annotated[
+        bool,
+        typer.Option(
+            "--class-agnostic", help="Detectors: whatever the class, an object is an object."
+        ),
+    ] = False,
     rec: Annotated[
         str | None,
         typer.Option(help="Read what a text detector finds with this recogniser: end to end."),
@@ -82,8 +92,9 @@ def evaluate(
     """Measure a model on labelled pictures.
 
     Pictures that cannot be read are listed, counted and left out. A class that the model does not
-    know is an error. A classifier's run folder is measured in PyTorch, all else on a runtime,
-    without PyTorch.
+    know is an error. Run folders of classifiers and detectors are measured in PyTorch, all else on
+    a runtime, without PyTorch. Detectors get the twelve numbers of COCO; where faster-coco-eval is
+    installed, it counts them a second time.
 
     \b
     Examples:
@@ -91,6 +102,7 @@ def evaluate(
       saccade eval flowers.onnx --data flowers/ --split test --per-class --json
       saccade eval runs/flowers --data flowers/
       saccade eval flowers.onnx --data shop/ --task retrieval --gallery-split train --split test
+      saccade eval cards.onnx --data cards.zip --json
       saccade eval det.onnx --data receipts/det_val.txt
       saccade eval rec.onnx --data receipts/ --ignore-case --json
       saccade eval det.onnx --rec rec.onnx --orient orient.onnx --data receipts/
@@ -107,6 +119,8 @@ def evaluate(
     if task is None and rec is not None:
         task = "text_detect"
     kind = task or evaluation.task_of(model)
+    if class_agnostic and kind != "detect":
+        raise OptionError(f"--class-agnostic belongs to detectors; {model} is a model to {kind}")
     if kind in evaluation.TEXT_TASKS:
         if gallery_split is not None or per_class:
             name = "--per-class" if per_class else "--gallery-split"
@@ -123,6 +137,12 @@ def evaluate(
         raise OptionError(f"--{chosen} belongs to models that read; {model} is a model to {kind}")
     if gallery_split is not None and task != "retrieval":
         raise OptionError("--gallery-split belongs to --task retrieval")
+    if kind == "detect":
+        if gallery_split is not None or per_class:
+            name = "--per-class" if per_class else "--gallery-split"
+            raise OptionError(f"{name} belongs to classifiers; {model} is a model to {kind}")
+        _evaluate_detector(model, data, split, class_agnostic, json, runtime, threads)
+        return
     opened = evaluation.open_model(model, runtime, threads)
     header: dict[str, Any] = {"model": model, "data": ", ".join(data), "split": split}
     if task == "retrieval":
@@ -152,6 +172,46 @@ def evaluate(
     else:
         _print_metrics(scores.metrics, scores.skipped)
         _print_details(scores, per_class, confusions)
+
+
+def _evaluate_detector(
+    model: str,
+    data: list[str],
+    split: str,
+    class_agnostic: bool,
+    json: bool,
+    runtime: str,
+    threads: int | None,
+) -> None:
+    from saccade_train.evaluation import detect
+
+    find, labels = detect.open_detector(model, runtime, threads)
+    # What has learnt without classes can be measured in no other way.
+    class_agnostic |= labels == ("object",)
+    pictures = detect.open_boxes(data, split, labels, class_agnostic=class_agnostic)
+    with _Bar(len(pictures)) as bar:
+        scores = detect.evaluate_detector(
+            find, pictures, class_agnostic=class_agnostic, progress=bar.advance
+        )
+    _list_skipped(scores.skipped)
+    for problem in pictures.problems:
+        complain(f"note: {problem}")
+    if json:
+        metrics = {
+            name: value if math.isfinite(value) else None for name, value in scores.metrics.items()
+        }
+        header: dict[str, Any] = {"model": model, "data": ", ".join(data), "split": split}
+        header |= {"class_agnostic": True} if class_agnostic else {}
+        peer = {"faster_coco_eval_difference": scores.peer_difference}
+        print_json({**header, **metrics, **peer, "skipped": len(scores.skipped)})
+        return
+    _print_metrics(scores.metrics, scores.skipped)
+    if class_agnostic:
+        typer.echo(f"{'classes':20} counted as one")
+    if scores.peer_difference is None:
+        typer.echo("not compared with faster-coco-eval: pip install 'saccade[eval]'", err=True)
+    else:
+        typer.echo(f"faster-coco-eval differs by {scores.peer_difference:.1e} at most", err=True)
 
 
 def _evaluate_text(

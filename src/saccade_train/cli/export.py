@@ -38,9 +38,14 @@ def export(
         list[str] | None,
         typer.Option(
             metavar="NAME=NUMBER",
-            help="Of models of text: a limit for the card, such as box_threshold=0.5.",
+            help="Of detectors and models of text: a limit for the card, such as score=0.3 or "
+            "box_threshold=0.5.",
         ),
     ] = None,
+    nms: Annotated[
+        bool,
+        typer.Option("--nms", help="Of detectors: end the graph in non-maximum suppression."),
+    ] = False,
     licence: Annotated[str, typer.Option(help="Licence of the weights, for the card.")] = "",
     data_note: Annotated[
         str, typer.Option(help="What it was trained on and under which licence, for the card.")
@@ -52,15 +57,16 @@ def export(
 ) -> None:
     """Make one model file of the best weights of a training.
 
-    The file holds all: the network from pixels to probabilities (and a classifier's embedding), the
-    classes or the alphabet, the preparation, the recipe, the scores, and a self-test for 'saccade
-    verify'. It appears only when
-    ONNX Runtime computes what PyTorch computes; otherwise the first layer that differs is named.
+    The file holds all: the network from pixels to probabilities (and a classifier's embedding, a
+    detector's boxes), the classes or the alphabet, the preparation, the recipe, the scores, and a
+    self-test for 'saccade verify'. It appears only when ONNX Runtime computes what PyTorch does;
+    otherwise the first layer that differs is named.
 
     \b
     Examples:
       saccade export runs/flowers -o flowers.onnx
       saccade export runs/flowers -o flowers.onnx --pictures flowers/val --check openvino
+      saccade export runs/cards -o cards.onnx --nms --threshold score=0.3
       saccade export runs/flowers -o flowers.onnx --licence CC-BY-4.0 --data-note "Flowers 102"
     """  # noqa: D301
     from saccade_train.export.run import export_run
@@ -70,6 +76,7 @@ def export(
         run,
         out,
         thresholds=_thresholds(threshold or []),
+        with_nms=nms,
         licence=licence,
         training_data=data_note,
         notes=notes,

@@ -1,4 +1,4 @@
-"""``saccade import``: weights of PaddleClas, PaddleOCR or timm in, a model file out."""
+"""``saccade import``: weights of PaddleClas, -Detection, -OCR or timm in, a model file out."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ def import_(
         Path,
         typer.Argument(
             metavar="FILE",
-            help="PaddleClas' or PaddleOCR's .pdparams; or a PP-LCNet of timm: .safetensors, .pth, "
-            ".pt, .bin. Nothing in it is run.",
+            help="The .pdparams of PaddleClas, PaddleDetection or PaddleOCR; or a PP-LCNet of "
+            "timm: .safetensors, .pth, .pt, .bin. Nothing in it is run.",
         ),
     ],
     arch: Annotated[
         str,
         typer.Option(
-            help="The network that the weights belong to, such as lcnet_x1_0 or crnn_lcnet_x1_0."
+            help="The network that the weights belong to, such as lcnet_x1_0, picodet_s or "
+            "crnn_lcnet_x1_0."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The model file to write, .onnx.")],
@@ -38,7 +39,10 @@ def import_(
     size: Annotated[
         int | None,
         typer.Option(
-            min=32, max=4096, help="Side of a classifier's input, in pixels; by default 224."
+            min=32,
+            max=4096,
+            help="Side of the input, in pixels: of a classifier, by default 224; of a detector, "
+            "what it was trained for, by default 416.",
         ),
     ] = None,
     part: Annotated[
@@ -59,11 +63,14 @@ def import_(
       saccade import PPLCNet_x1_0_pretrained.pdparams --arch lcnet_x1_0 -o lcnet.onnx
       saccade import ResNet50_vd_pretrained.pdparams --arch resnet50_vd -o resnet.onnx
       saccade import lcnet_100.safetensors --arch lcnet_x1_0 -o lcnet.onnx --labels names.txt
+      saccade import picodet_s_320_coco_lcnet.pdparams --arch picodet_s --size 320 -o s.onnx
       saccade import ch_det.pdparams --arch db_mobilenet_v3_large_x0_5 -o det.onnx
       saccade import ch_rec.pdparams --arch crnn_lcnet_x1_0 -o rec.onnx --labels ppocr_keys.txt
     """  # noqa: D301
     from saccade.imaging.prepare import Prepare
     from saccade_train.export.onnx import export_model
+    from saccade_train.models.detector import DETECTORS
+    from saccade_train.paddle.detect_files import convert_paddle_detector
     from saccade_train.paddle.importing import import_classifier
     from saccade_train.paddle.text import TEXT_ARCHITECTURES
     from saccade_train.paddle.text_files import convert_paddle_text
@@ -71,7 +78,9 @@ def import_(
     notes = f"weights imported from {file.name}"
     if arch in TEXT_ARCHITECTURES:
         if size is not None:
-            raise OptionError(f"--size belongs to classifiers; {arch} has the sizes of text")
+            raise OptionError(
+                f"--size belongs to classifiers and detectors; {arch} has the sizes of text"
+            )
         made = convert_paddle_text(
             file, arch, out, part=part, dictionary=labels, licence=licence, notes=notes
         )
@@ -80,7 +89,20 @@ def import_(
         typer.echo(f"{made.path}: {arch}{count}, {made.bytes / 1e6:.1f} MB", err=True)
         return
     if part is not None:
-        raise OptionError(f"--part belongs to text networks; {arch} is a classifier")
+        raise OptionError(f"--part belongs to text networks; {arch} is none")
+    if arch in DETECTORS:
+        made = convert_paddle_detector(
+            file,
+            arch,
+            out,
+            labels=lambda count: read_labels(labels, count),
+            side=size,
+            licence=licence,
+            notes=notes,
+        )
+        count = f"{len(made.card.labels)} classes"
+        typer.echo(f"{made.path}: {arch}, {count}, {made.bytes / 1e6:.1f} MB", err=True)
+        return
     side = size or 224
     model = import_classifier(file, arch)
     # Both sources evaluate a centre crop of 7/8 of the short side; timm resizes bicubically.

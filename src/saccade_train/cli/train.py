@@ -18,8 +18,9 @@ def train(
         str,
         typer.Argument(
             metavar="RECIPE",
-            help="Name of a shipped recipe (classify_small is for own pictures on a laptop; "
-            "ocr_det, ocr_cls and ocr_rec read text) or the path of a YAML file.",
+            help="Name of a shipped recipe (classify_small is for own pictures on a laptop, "
+            "picodet_small for own objects; ocr_det, ocr_cls and ocr_rec read text) or the path of "
+            "a YAML file.",
         ),
     ],
     out: Annotated[
@@ -30,7 +31,8 @@ def train(
         list[Path] | None,
         typer.Option(
             help="Pictures: a folder (CLASS/*.jpg or train/CLASS/*.jpg), a list file, or a .zip of "
-            "either; for text, PP-OCR label files in a folder or .zip. Several are joined."
+            "either; for objects, boxes in COCO, VOC or YOLO files; for text, PP-OCR label files "
+            "in a folder or .zip. Several are joined."
         ),
     ] = None,
     changes: Annotated[
@@ -67,6 +69,7 @@ def train(
       saccade train classify_small --data flowers/ --out runs/flowers
       saccade train classify_small --data a.zip --data b/ --out runs/ab epochs=20 optimiser.lr=0.05
       saccade train classify_small --data flowers/ --out runs/fine init=runs/ab
+      saccade train picodet_small --data cards.zip --out runs/cards
       saccade train ocr_rec_short --data rec_lines.zip --out runs/words
       torchrun --nproc_per_node 2 --no-python saccade train classify_small --data x/ --out runs/x
 

@@ -1,6 +1,7 @@
 """The scores of a finished model on labelled pictures.
 
 * :mod:`saccade_train.evaluation.classify`: classes, and retrieval by embeddings;
+* :mod:`saccade_train.evaluation.detect`: finding objects;
 * :mod:`saccade_train.evaluation.text`: finding and reading text.
 
 For model files this room needs NumPy and the runtime only; run folders are measured in PyTorch.

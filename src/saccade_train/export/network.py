@@ -15,20 +15,24 @@ from saccade_train.export.fold import (
     fold_pixels,
     pixel_mean,
 )
+from saccade_train.heads.picodet import decode_boxes
 from saccade_train.models.classifier import Classifier
+from saccade_train.models.detector import PicoDet
 from saccade_train.models.text_detector import TextDetector
 from saccade_train.models.text_direction import TextDirection
 from saccade_train.models.text_recogniser import TextRecogniser
 
 __all__ = ["Network", "PixelNetwork", "deployed_outputs", "output_names"]
 
-Network = Classifier | TextDetector | TextDirection | TextRecogniser
+Network = Classifier | PicoDet | TextDetector | TextDirection | TextRecogniser
 
 
 def output_names(model: Network) -> tuple[str, ...]:
     """Name what :func:`deployed_outputs` gives of a network, in its order."""
     if isinstance(model, Classifier):
         return "probabilities", "embedding"
+    if isinstance(model, PicoDet):
+        return "boxes", "scores"
     return ("probability",) if isinstance(model, TextDetector) else ("probabilities",)
 
 
@@ -41,7 +45,8 @@ def deployed_outputs(model: Network, x: Tensor) -> Mapping[str, Tensor]:
 
     Returns:
         Of a classifier ``probabilities`` (N, C) and ``embedding`` (N, D), rows of unit length; of
-        a text detector ``probability`` (N, H, W); of a direction classifier ``probabilities``
+        a detector ``boxes`` (N, P, 4) xyxy in pixels of x, and ``scores`` (N, P, C); of a text
+        detector ``probability`` (N, H, W); of a direction classifier ``probabilities``
         (N, C); of a recogniser ``probabilities`` (N, T, C).
     """
     if isinstance(model, Classifier):
@@ -49,6 +54,9 @@ def deployed_outputs(model: Network, x: Tensor) -> Mapping[str, Tensor]:
         length = torch.linalg.vector_norm(vector, dim=1, keepdim=True).clamp_min(1e-12)
         probabilities = model.head.fc(vector).softmax(dim=1)
         return {"probabilities": probabilities, "embedding": vector / length}
+    if isinstance(model, PicoDet):
+        output = model(x)
+        return {"boxes": decode_boxes(output), "scores": output.scores}
     if isinstance(model, TextDetector):
         return {"probability": model.probability(x).squeeze(1)}
     if isinstance(model, TextRecogniser):

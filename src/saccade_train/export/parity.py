@@ -45,6 +45,8 @@ DEFAULT_TOLERANCE = 1e-4
 _BATCH = 8
 _TEXT = 0.3
 """A pixel of a probability map is text above it (:class:`saccade.text.db_decode.DBOptions`)."""
+_OBJECT = 0.4
+"""A point of a detector is an object above it."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class ParityReport:
         pictures: how many.
         outputs: difference of each output of the graph.
         same_answer: for how many pictures both say the same: the class, the class of every step of
-            a line, or which pixels are text.
+            a line, which points are objects, or which pixels are text.
         tolerance: largest relative difference allowed.
     """
 
@@ -253,9 +255,11 @@ def _batches(parts: Sequence[Image]) -> Iterator[Image]:
 
 
 def _answer(outputs: Mapping[str, NDArray[np.float32]]) -> NDArray[Any]:
-    """What is concluded from the outputs: classes, or which pixels are text."""
+    """What is concluded from the outputs: classes, which points are objects, which pixels text."""
     if "probability" in outputs:
         return np.asarray(outputs["probability"] > _TEXT)
+    if "boxes" in outputs:
+        return np.asarray(outputs["scores"] > _OBJECT)
     return np.asarray(outputs["probabilities"].argmax(axis=-1))
 
 

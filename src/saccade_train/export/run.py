@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from saccade.errors import OptionError
+from saccade_train.export.detect import export_detector
 from saccade_train.export.load import load_run
 from saccade_train.export.onnx import export_model
 from saccade_train.export.text import (
@@ -27,6 +28,7 @@ def export_run(
     out: str | Path,
     *,
     thresholds: Mapping[str, float] | None = None,
+    with_nms: bool = False,
     **options: Unpack[ExportOptions],
 ) -> ExportReport:
     """Export the best model of a run folder; recipe, classes and scores come from the folder.
@@ -34,7 +36,9 @@ def export_run(
     Args:
         run: what ``saccade train`` wrote.
         out: the file; its folder must exist.
-        thresholds: score limits for the card, by name; for models of text.
+        thresholds: score limits for the card, by name; for detectors and models of text. What isn't
+            given is taken from the recipe, which was scored with it.
+        with_nms: end the graph of a detector in NMS.
         options: see :class:`ExportOptions`. ``recipe`` and ``scores`` are those of the folder.
 
     Raises:
@@ -51,8 +55,29 @@ def export_run(
     options["scores"] = trained.scores
     model: Any = trained.model  # of the class that belongs to the task
     pixels = {"mean": data.mean, "std": data.std}
+    if with_nms and recipe.task != "detect":
+        raise OptionError(f"{run}: a model to {recipe.task} has no boxes for NMS (--nms)")
     match recipe.task:
+        case "detect":
+            rules = data.suppress
+            return export_detector(
+                model,
+                out,
+                labels=trained.classes,
+                prepare=data.prepare(),
+                thresholds={"iou": rules.iou, "keep": rules.keep} | dict(thresholds or {}),
+                with_nms=with_nms,
+                **pixels,
+                **options,
+            )
         case "text_detect":
+            scored = {
+                "limit": data.limit,
+                "threshold": data.threshold,
+                "unclip_ratio": data.unclip,
+                "box_threshold": data.box_threshold,
+            }
+            thresholds = scored | dict(thresholds or {})
             return export_text_detector(model, out, thresholds=thresholds, **pixels, **options)
         case "text_direction":
             return export_text_direction(model, out, thresholds=thresholds, **pixels, **options)

@@ -28,6 +28,8 @@ __all__ = ["ExportOptions", "ExportReport", "write_network"]
 
 Image = NDArray[np.uint8]
 NetworkT = TypeVar("NetworkT", bound=Network)
+End = Callable[[onnx.ModelProto, Path, Sequence[Image], Sequence[str]], onnx.ModelProto]
+"""From a graph, the file that it is in, pictures and runtimes to the graph that is then in it."""
 
 
 class ExportOptions(TypedDict, total=False):
@@ -86,6 +88,10 @@ def write_network(
     card: ModelCard,
     graph: Callable[[NetworkT], onnx.ModelProto],
     batches: Callable[[Sequence[Image]], Sequence[Image]],
+    *,
+    end: End | None = None,
+    tested: Sequence[str] = (),
+    test_tolerance: float = 1e-3,
     **options: Unpack[ExportOptions],
 ) -> ExportReport:
     """Write a network as one ``.onnx`` file with its card, proved against torch.
@@ -98,6 +104,9 @@ def write_network(
         card: the options, the self-test and the date are put in here.
         graph: makes the graph of that copy.
         batches: makes what is compared on, uint8 (N, H, W, 3) each, of the pictures.
+        end: puts last steps that torch does not have behind the proved graph, and proves them.
+        tested: the outputs that the self-test keeps; by default all.
+        test_tolerance: of the self-test.
         options: see :class:`ExportOptions`.
 
     Raises:
@@ -143,8 +152,16 @@ def write_network(
             )
             for runtime in runtimes
         )
+        if end is not None:
+            made = end(made, bare, ready, runtimes)
         shape = (1, card.prepare.height, card.prepare.width, 3)
-        test = make_self_test(open_session(bare).run, shape)
+        run = open_session(bare).run
+
+        def answer(batch: Image) -> dict[str, NDArray[np.float32]]:
+            outputs = run(batch)
+            return {name: outputs[name] for name in tested or outputs}
+
+        test = make_self_test(answer, shape, tolerance=test_tolerance)
         card = write_card(bare, target, replace(card, self_test=test))
     return ExportReport(target, target.stat().st_size, len(made.graph.node), card, parity)
 

@@ -2,10 +2,12 @@
 
 from .reading import dump_recipe, load_recipe, parse_recipe, recipe_names
 from .schema import ClassifyRecipe, Recipe
+from .schema_detect import DetectRecipe
 from .schema_text import TextDetectRecipe, TextDirectionRecipe, TextRecogniseRecipe
 
 __all__ = [
     "ClassifyRecipe",
+    "DetectRecipe",
     "Recipe",
     "TextDetectRecipe",
     "TextDirectionRecipe",

@@ -15,12 +15,14 @@ from pydantic import BaseModel, ValidationError
 from saccade.errors import OptionError, nearest
 
 from .schema import ClassifyRecipe, Recipe
+from .schema_detect import DetectRecipe
 from .schema_text import TextDetectRecipe, TextDirectionRecipe, TextRecogniseRecipe
 
 __all__ = ["dump_recipe", "load_recipe", "parse_recipe", "recipe_names"]
 
 _KINDS: dict[str, type[Recipe]] = {
     "classify": ClassifyRecipe,
+    "detect": DetectRecipe,
     "text_detect": TextDetectRecipe,
     "text_direction": TextDirectionRecipe,
     "text_recognise": TextRecogniseRecipe,

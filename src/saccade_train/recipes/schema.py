@@ -1,10 +1,11 @@
 """What a recipe may say: typed, frozen, and with no room for a misspelt key.
 
 A recipe is a YAML file that maps one to one onto a :class:`Recipe`; its key ``task`` says which:
-:class:`ClassifyRecipe` here, those that read text in ``schema_text.py``. Every number that shapes a
-training stands here: nothing is scaled behind the reader's back. In particular ``optimiser.lr`` is
-the rate that is used, and ``batch_size`` counts the samples of one optimiser step over all
-processes and accumulation pieces, so a recipe means the same on one core and on eight GPUs.
+:class:`ClassifyRecipe` here, those that read text in ``schema_text.py``, those that find objects in
+``schema_detect.py``. Every number that shapes a training stands here: nothing is scaled behind the
+reader's back. In particular ``optimiser.lr`` is the rate that is used, and ``batch_size`` counts
+the samples of one optimiser step over all processes and accumulation pieces, so a recipe means the
+same on one core and on eight GPUs.
 """
 
 from __future__ import annotations
@@ -180,12 +181,17 @@ class OptimiserOptions(_Part):
 
 
 class ScheduleOptions(_Part):
-    """How the learning rate moves, per step. Warm-up is linear from 0."""
+    """How the learning rate moves, per step. Warm-up is linear."""
 
     kind: Literal["cosine", "piecewise", "constant"] = "cosine"
     warmup_epochs: Annotated[float, Field(ge=0.0)] = 0.0
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     """Warm-up in steps, in place of ``warmup_epochs``."""
+    warmup_from: Fraction = 0.0
+    """Where the warm-up begins, as a share of the peak."""
+    epochs: Positive | None = None
+    """Cosine: the epoch at which ``end`` is reached; a training of fewer epochs stops before it.
+    None: the training's last one."""
     end: Annotated[float, Field(ge=0.0)] = 0.0
     """Cosine: the rate at the end."""
     boundaries: tuple[float, ...] = ()
@@ -211,6 +217,8 @@ class EmaOptions(_Part):
     """0: off."""
     warmup: bool = True
     """Start with a short memory: the decay of step t is at most (1 + t) / (10 + t)."""
+    cycle_epochs: Annotated[int, Field(ge=0)] = 0
+    """Epochs after which the average starts anew; 0: never. PP-PicoDet: 40."""
 
 
 class Recipe(_Part):

@@ -103,9 +103,11 @@ class PageData(_TextData):
     """Longest side at evaluation, and what the exported model asks for."""
     unclip: Annotated[float, Field(gt=0.0)] = 1.5
     """How far regions are widened at evaluation; see :class:`saccade.text.db_decode.DBOptions`."""
+    threshold: Fraction = 0.3
+    """Pixels above this probability make regions at evaluation."""
     box_threshold: Fraction = 0.6
-    """Regions below this mean probability are dropped at evaluation; cross entropy draws paler maps
-    than Dice and wants less."""
+    """Regions below this mean probability are dropped at evaluation; cross entropy draws paler and
+    fatter maps than Dice, and wants less here and more above."""
     epoch: Positive = 2_000
     val_limit: Positive = 40
 

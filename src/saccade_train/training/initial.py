@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from torch import nn
@@ -11,6 +12,9 @@ from saccade.errors import TrainingError
 from .checkpoint import find_folder, load_tensors
 
 __all__ = ["load_initial", "weights_file"]
+
+_NAMED = 8
+"""Tensors that are named one by one; more are counted."""
 
 
 def weights_file(place: str | Path) -> Path:
@@ -38,8 +42,8 @@ def load_initial(model: nn.Module, place: str | Path) -> str:
         A sentence that says what was loaded and what starts fresh.
 
     Raises:
-        TrainingError: The file is missing or damaged, or fits nowhere but in the classifier's last
-            layer.
+        TrainingError: The file is missing or damaged, or does not fit the body: all but the head,
+            and but the neck where the file has none (a classifier's weights in a detector).
     """
     file = weights_file(place)
     given = load_tensors(file)
@@ -52,7 +56,10 @@ def load_initial(model: nn.Module, place: str | Path) -> str:
     fresh = [
         name for name in ours if name not in fitting and not name.endswith("num_batches_tracked")
     ]
-    body = [name for name in ours if not name.startswith("head.")]
+    renewed = ["head."]
+    if not any(name.startswith("neck.") for name in given):
+        renewed.append("neck.")
+    body = [name for name in ours if not name.startswith(tuple(renewed))]
     missing = [name for name in body if name in fresh]
     if missing:
         raise TrainingError(
@@ -63,4 +70,8 @@ def load_initial(model: nn.Module, place: str | Path) -> str:
     model.load_state_dict(fitting, strict=False)
     if not fresh:
         return f"{file}: all {len(fitting)} tensors loaded"
-    return f"{file}: {len(fitting)} tensors loaded; fresh: {', '.join(fresh)}"
+    if len(fresh) <= _NAMED:
+        return f"{file}: {len(fitting)} tensors loaded; fresh: {', '.join(fresh)}"
+    parts = Counter(name.partition(".")[0] for name in fresh)
+    counted = ", ".join(f"{count} of the {part}" for part, count in parts.items())
+    return f"{file}: {len(fitting)} tensors loaded; fresh: {counted}"

@@ -212,8 +212,10 @@ class _Training:
 
     def reset_ema(self) -> None:
         """Let the moving average start from the present weights."""
-        if self.recipe.ema.decay > 0:
-            self.ema = Ema(self.model, self.recipe.ema.decay, warmup=self.recipe.ema.warmup)
+        ema = self.recipe.ema
+        if ema.decay > 0:
+            cycle = ema.cycle_epochs * self.plan.steps
+            self.ema = Ema(self.model, ema.decay, warmup=ema.warmup, cycle=cycle)
 
     # ------------------------------------------------------------------ the loop
 
@@ -415,5 +417,8 @@ class _Training:
             skipped=len(self.task.problems),
         )
         if self.fabric.is_global_zero and summary.finished:
+            # Some broken samples are found on the way only.
+            problems = "".join(f"{problem}\n" for problem in self.task.problems)
+            write_text(self.out / "skipped.txt", problems)
             write_text(self.out / "summary.json", json.dumps(summary.to_dict(), indent=1) + "\n")
         return summary

@@ -6,11 +6,13 @@ import torch
 
 from saccade.errors import OptionError
 from saccade_train.models.classifier import build_classifier
+from saccade_train.models.detector import build_detector
 from saccade_train.models.text_detector import build_text_detector
 from saccade_train.models.text_direction import build_text_direction
 from saccade_train.models.text_recogniser import build_text_recogniser
 from saccade_train.recipes import (
     ClassifyRecipe,
+    DetectRecipe,
     Recipe,
     TextDetectRecipe,
     TextDirectionRecipe,
@@ -19,6 +21,7 @@ from saccade_train.recipes import (
 
 from .classify import ClassifyTask
 from .data import Places
+from .detect import DetectTask
 from .report import Report
 from .setup import LoadedData, load_data
 from .task import Task
@@ -45,6 +48,8 @@ def check_network(recipe: Recipe) -> None:
                 build_text_detector(recipe.model.arch, **recipe.model.options)
             case TextDirectionRecipe():
                 build_text_direction(architecture=recipe.model.arch)
+            case DetectRecipe():
+                build_detector(recipe.model.arch, 2, **recipe.model.options)
 
 
 def open_task(
@@ -74,6 +79,8 @@ def open_task(
             return TextDirectionTask(recipe, data, val, report=report)
         case TextDetectRecipe():
             return TextDetectTask(recipe, data, val, report=report)
+        case DetectRecipe():
+            return DetectTask(recipe, data, val, report=report)
         case ClassifyRecipe():
             return ClassifyTask(recipe, loaded or load_data(recipe, data, val, report=report))
         case _:

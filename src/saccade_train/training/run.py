@@ -20,12 +20,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from saccade.errors import TrainingError
 from saccade_train.models.classifier import build_classifier
+from saccade_train.models.detector import build_detector
 from saccade_train.models.text_detector import build_text_detector
 from saccade_train.models.text_direction import build_text_direction
 from saccade_train.models.text_recogniser import build_text_recogniser
 from saccade_train.recipes import (
+    DetectRecipe,
     Recipe,
     TextDetectRecipe,
     TextDirectionRecipe,
@@ -94,7 +98,7 @@ def resumable(out: Path, recipe: Recipe, data: str) -> tuple[Path, Progress] | N
         return None
     state = load_state(folder)
     try:
-        before = dict(_flat(_binding(state["recipe"])))
+        before = dict(_flat(_binding(_completed(state["recipe"], type(recipe)))))
         now = dict(_flat(_binding(recipe.model_dump(mode="json"))))
         progress = Progress(**state["progress"])
         same_data = state["data"] == data
@@ -200,6 +204,8 @@ def _build(recipe: Recipe, classes: tuple[str, ...]) -> Any:
             return build_text_detector(recipe.model.arch, **recipe.model.options)
         case TextDirectionRecipe():
             return build_text_direction(len(classes), recipe.model.arch)
+        case DetectRecipe():
+            return build_detector(recipe.model.arch, len(classes), **recipe.model.options)
     options: Any = recipe
     return build_classifier(options.model.arch, len(classes), **options.model.options)
 
@@ -209,6 +215,14 @@ def _binding(recipe: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in recipe.items() if key not in _FREE_KEYS}
     kept["data"] = {k: v for k, v in recipe["data"].items() if k not in _FREE_DATA_KEYS}
     return kept
+
+
+def _completed(earlier: dict[str, Any], kind: type[Recipe]) -> dict[str, Any]:
+    """A checkpoint's recipe with the defaults of keys that came later: they change nothing."""
+    try:
+        return kind.model_validate(earlier).model_dump(mode="json")
+    except ValidationError:
+        return earlier  # of another task, or with keys that are gone: the difference is told
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

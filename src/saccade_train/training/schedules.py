@@ -1,8 +1,9 @@
 """The learning rate of a step: a pure function, so that nothing of it needs saving.
 
-Warm-up is linear from 0. Cosine (arXiv 1608.03983, without restarts) runs over the steps after the
-warm-up: with W warm-up steps of S in total, the rate at step ``t >= W`` is
-``end + (peak - end) / 2 * (1 + cos(pi * (t - W) / (S - W)))``. This is the schedule of PaddleClas.
+Warm-up is linear, from 0 or from a share of the peak. Cosine (arXiv 1608.03983, without restarts)
+runs over the steps after the warm-up: with W warm-up steps of S in total, the rate at step
+``t >= W`` is ``end + (peak - end) / 2 * (1 + cos(pi * (t - W) / (S - W)))``. So it is in PaddleClas
+and in PaddleDetection.
 """
 
 from __future__ import annotations
@@ -32,11 +33,13 @@ def learning_rate(
         epochs: Epochs of the whole training.
 
     Returns:
-        The rate. During warm-up it is ``peak * step / W``, so the very first step has rate 0.
+        The rate. During warm-up it is ``peak * (f + (1 - f) * step / W)`` with ``f`` =
+        ``warmup_from``; where that is 0, so is the very first rate.
     """
     warmup = warmup_steps(schedule, steps_per_epoch)
     if step < warmup:
-        return peak * step / warmup
+        start = schedule.warmup_from
+        return peak * start + peak * (1 - start) * step / warmup
     match schedule.kind:
         case "constant":
             return peak
@@ -44,6 +47,6 @@ def learning_rate(
             passed = sum(step >= round(epoch * steps_per_epoch) for epoch in schedule.boundaries)
             return float(peak * schedule.factor**passed)
         case "cosine":
-            length = max(1, epochs * steps_per_epoch - warmup)
+            length = max(1, (schedule.epochs or epochs) * steps_per_epoch - warmup)
             done = min(1.0, (step - warmup) / length)
             return schedule.end + (peak - schedule.end) / 2 * (1 + math.cos(math.pi * done))

@@ -136,7 +136,9 @@ class TextDetectTask:
         was_training = model.training
         model.eval()
         data = self.recipe.data
-        decode = DBOptions(unclip_ratio=data.unclip, box_threshold=data.box_threshold)
+        decode = DBOptions(
+            threshold=data.threshold, unclip_ratio=data.unclip, box_threshold=data.box_threshold
+        )
         scores: dict[str, float] = {}
         for name, pages in self._val.items():
             counts: list[RegionCounts] = []

@@ -9,13 +9,15 @@ import pytest
 import torch
 
 from drawn_weights import draw_weights
-from paddle_files import paddle_tensors, write_pdparams
+from paddle_files import paddle_detector_tensors, paddle_tensors, write_pdparams
 from saccade.cli.app import main
 from saccade.errors import OptionError
 from saccade.modelfile import read_card
 from saccade.runtime import open_session
 from saccade_train.cli.import_ import read_labels
+from saccade_train.heads.picodet import decode_boxes
 from saccade_train.models.classifier import build_classifier
+from saccade_train.models.detector import build_detector
 
 torch.set_num_threads(1)
 
@@ -113,3 +115,32 @@ def test_bad_labels(tmp_path: Path, content: bytes | None) -> None:
         path.write_bytes(content)
     with pytest.raises(OptionError, match=r"labels .*labels.txt"):
         read_labels(path, 3)
+
+
+def test_from_paddle_weights_to_a_detector(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reference = build_detector("picodet_xs", 2).eval()
+    draw_weights(reference)
+    file = write_pdparams(tmp_path / "xs.pdparams", paddle_detector_tensors(reference))
+    labels, out = tmp_path / "labels.txt", tmp_path / "xs.onnx"
+    labels.write_text("apple\npear\n")
+    words = ["import", str(file), "--arch", "picodet_xs", "-o", str(out)]
+    assert main([*words, "--labels", str(labels), "--size", "64"]) == 0
+    assert "picodet_xs, 2 classes" in capsys.readouterr().err
+
+    card = read_card(out)
+    assert (card.task, card.labels) == ("detect", ("apple", "pear"))
+    assert (card.prepare.height, card.prepare.width, card.prepare.mode) == (64, 64, "stretch")
+    assert card.prepare.interpolation == "cubic"
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    with torch.no_grad():
+        output = reference(((torch.from_numpy(pixels) / 255 - mean) / std).permute(0, 3, 1, 2))
+    found = open_session(out).run(pixels)
+    np.testing.assert_allclose(found["scores"], output.scores.numpy(), atol=1e-4)
+    np.testing.assert_allclose(found["boxes"], decode_boxes(output).numpy(), atol=0.05)
+
+    for extra, message in ((["--size", "100"], "multiples of 32"), (["--part", "Student"], "none")):
+        assert main([*words, *extra]) == 1
+        assert message in capsys.readouterr().err

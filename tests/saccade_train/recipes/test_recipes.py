@@ -100,7 +100,7 @@ def test_unknown_names_and_files(tmp_path: Path) -> None:
     for text, said in (
         ("a: [1", "not valid YAML"),
         ("- 1", "not a list"),
-        ("task: detect", "unknown task 'detect'; did you mean 'text_detect'"),
+        ("task: detekt", "unknown task 'detekt'; did you mean 'detect'"),
     ):
         (tmp_path / "bad.yaml").write_text(text)
         with pytest.raises(OptionError, match=said) as caught:

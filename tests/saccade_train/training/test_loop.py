@@ -211,6 +211,58 @@ def test_two_trainings_cannot_share_a_folder(
     assert train(changed(tiny, epochs=1), pictures, out, quiet=True, tensorboard=False).finished
 
 
+def test_moving_average_starts_anew_and_survives_a_stop(
+    tmp_path: Path, pictures: Path, tiny: ClassifyRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Four epochs of three steps in cycles of two: stopped where the average starts anew, and later.
+    recipe = changed(tiny, ema={"decay": 0.9, "cycle_epochs": 2})
+    train(recipe, pictures, tmp_path / "whole", quiet=True, tensorboard=False)
+    out = tmp_path / "run"
+
+    def tick(self: Report, step: int) -> None:
+        if step in (5, 7):
+            signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Report, "tick", tick)
+        for stop in (6, 8):
+            assert train(recipe, pictures, out, quiet=True, tensorboard=False).steps == stop
+    assert train(recipe, pictures, out, quiet=True, tensorboard=False).finished
+    for name in ("model", "ema"):
+        same_tensors(
+            out / "last" / f"{name}.safetensors",
+            tmp_path / "whole" / "last" / f"{name}.safetensors",
+        )
+    # The average of the last cycle alone is not the average of all.
+    train(tiny, pictures, tmp_path / "plain", quiet=True, tensorboard=False)
+    plain = load_file(tmp_path / "plain" / "last" / "ema.safetensors")
+    cycled = load_file(out / "last" / "ema.safetensors")
+    assert any(not torch.equal(plain[name], cycled[name]) for name in plain)
+    same_tensors(
+        out / "last" / "model.safetensors", tmp_path / "plain" / "last" / "model.safetensors"
+    )
+
+
+def test_checkpoint_of_before_a_key_existed_goes_on(
+    tmp_path: Path, pictures: Path, tiny: ClassifyRecipe
+) -> None:
+    out = tmp_path / "run"
+    train(changed(tiny, epochs=1), pictures, out, quiet=True, tensorboard=False)
+    file = out / "last" / "state.json"
+    state = json.loads(file.read_text())
+    del state["recipe"]["ema"]["cycle_epochs"]
+    file.write_text(json.dumps(state))
+    assert train(changed(tiny, epochs=1), pictures, out, quiet=True, tensorboard=False).finished
+    with pytest.raises(TrainingError, match=r"ema\.cycle_epochs was 0, now 1"):
+        train(
+            changed(tiny, epochs=1, ema={"decay": 0.9, "cycle_epochs": 1}),
+            pictures,
+            out,
+            quiet=True,
+            tensorboard=False,
+        )
+
+
 def test_restart_begins_again(tmp_path: Path, pictures: Path, tiny: ClassifyRecipe) -> None:
     out = tmp_path / "run"
     train(changed(tiny, epochs=1), pictures, out, quiet=True, tensorboard=False)

@@ -22,7 +22,6 @@ from saccade_train.training.checkpoint import (
     write_folder,
 )
 from saccade_train.training.data import fingerprint, open_training_data
-from saccade_train.training.ema import Ema, ema_decay
 from saccade_train.training.optimisers import build_optimiser, decay_groups
 from saccade_train.training.pictures import load_pictures
 from saccade_train.training.report import duration, trim_log
@@ -88,36 +87,6 @@ def test_optimiser_state_goes_through_a_file(name: str, tmp_path: Path) -> None:
     for ours, theirs in zip(net.parameters(), other.parameters(), strict=True):
         assert torch.equal(ours, theirs)
         assert ours.stride() == theirs.stride()
-
-
-def test_moving_average_against_the_formula() -> None:
-    net = small_net()
-    ema = Ema(net, 0.9, warmup=False)
-    expected = {name: value.clone().double() for name, value in net.state_dict().items()}
-    for step in range(5):
-        with torch.no_grad():
-            for parameter in net.parameters():
-                parameter.add_(torch.randn_like(parameter))
-            net.train()(torch.randn(4, 3, 4, 4))
-        ema.update(net, step)
-        for name, value in net.state_dict().items():
-            if value.is_floating_point():
-                expected[name] = 0.9 * expected[name] + 0.1 * value.double()
-            else:
-                expected[name] = value.double()
-    for name, value in ema.module.state_dict().items():
-        torch.testing.assert_close(value.double(), expected[name], rtol=1e-5, atol=1e-6)
-    assert not ema.module.training
-    assert not any(parameter.requires_grad for parameter in ema.module.parameters())
-    # Statistics are averaged like weights: neither the first nor the newest.
-    assert not torch.equal(ema.module[1].running_mean, net[1].running_mean)  # type: ignore[arg-type]
-
-
-def test_moving_average_warms_up() -> None:
-    assert ema_decay(0, 0.999, True) == pytest.approx(0.1)
-    assert ema_decay(90, 0.999, True) == pytest.approx(0.91)
-    assert ema_decay(100_000, 0.999, True) == 0.999
-    assert ema_decay(0, 0.999, False) == 0.999
 
 
 def test_checkpoint_survives_a_kill_at_any_point(tmp_path: Path) -> None:

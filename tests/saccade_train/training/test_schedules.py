@@ -32,6 +32,29 @@ def test_worked_numbers(step: int, rate: float) -> None:
     assert found == pytest.approx(rate, rel=1e-10 if rate > 1e-3 else 1e-4, abs=1e-15)
 
 
+@pytest.mark.parametrize(
+    ("step", "rate"),
+    [
+        (0, 0.032),
+        (1, 0.03296),
+        (150, 0.176),
+        (299, 0.31904),
+        (300, 0.32),
+        (68_700, 0.16054995),
+        (137_399, 4.2e-11),
+    ],
+)
+def test_worked_numbers_of_picodet(step: int, rate: float) -> None:
+    found = learning_rate(
+        step,
+        peak=0.32,
+        schedule=ScheduleOptions(kind="cosine", warmup_steps=300, warmup_from=0.1),
+        steps_per_epoch=458,
+        epochs=300,
+    )
+    assert found == pytest.approx(rate, rel=1e-7 if rate > 1e-3 else 0.01, abs=1e-15)
+
+
 def test_cosine_ends_at_its_end() -> None:
     options = ScheduleOptions(kind="cosine", end=0.01)
     rates = [
