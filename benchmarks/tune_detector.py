@@ -2,8 +2,8 @@
 
     python benchmarks/tune_detector.py DETECTOR.onnx --packs FOLDER [--pages 24]
 
-Prints hmean at IoU 0.5 for each limit, unclip ratio and box threshold; the best goes into the card
-(`python benchmarks/ship_text.py --unclip ... --box ... --limit ...`).
+Prints hmean at IoU 0.5 for each limit, threshold, box threshold and unclip ratio; the best goes
+into the card (`python benchmarks/ship_text.py --threshold ... --box ... --unclip ... --limit ...`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import hashlib
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,11 @@ import numpy as np
 from saccade.datasets.text import TextPageSet, open_text_pages
 from saccade.metrics.text import detection_counts, detection_metrics
 from saccade.tasks._text_models import TextDetector
+
+LIMITS = (960, 1152)
+THRESHOLDS = (0.3, 0.4, 0.5)
+BOXES = (0.4, 0.5, 0.6)
+UNCLIPS = (1.3, 1.5, 1.7)
 
 
 class Remembering(TextDetector):
@@ -34,10 +40,12 @@ class Remembering(TextDetector):
             self._maps[key] = super().probability(image).astype(np.float16)
         return self._maps[key].astype(np.float32)
 
-    def with_limits(self, limit: int, unclip: float, box: float) -> None:
+    def with_limits(self, limit: int, threshold: float, box: float, unclip: float) -> None:
         """Decode in another way from now on."""
         self._limit = limit
-        self._options = dataclasses.replace(self._options, unclip_ratio=unclip, box_threshold=box)
+        self._options = dataclasses.replace(
+            self._options, threshold=threshold, box_threshold=box, unclip_ratio=unclip
+        )
 
 
 def hmean(detector: TextDetector, pages: TextPageSet, chosen: list[int]) -> float:
@@ -70,14 +78,12 @@ def main() -> None:
         np.linspace(0, len(pages) - 1, min(arguments.pages, len(pages))).astype(int).tolist()
         for pages in sets
     ]
-    for limit in (960, 1152):
-        for box in (0.4, 0.5, 0.6):
-            for unclip in (1.3, 1.5, 1.7, 1.9):
-                detector.with_limits(limit, unclip, box)
-                scores = [hmean(detector, *pair) for pair in zip(sets, picks, strict=True)]
-                shown = "  ".join(f"{score:.4f}" for score in (*scores, float(np.mean(scores))))
-                where = f"limit {limit}  box {box}  unclip {unclip}"
-                print(f"{where}  receipts, print, mean {shown}", flush=True)
+    for limit, threshold, box, unclip in product(LIMITS, THRESHOLDS, BOXES, UNCLIPS):
+        detector.with_limits(limit, threshold, box, unclip)
+        scores = [hmean(detector, *pair) for pair in zip(sets, picks, strict=True)]
+        shown = "  ".join(f"{score:.4f}" for score in (*scores, float(np.mean(scores))))
+        where = f"limit {limit}  threshold {threshold}  box {box}  unclip {unclip}"
+        print(f"{where}  receipts, print, mean {shown}", flush=True)
 
 
 if __name__ == "__main__":
