@@ -185,7 +185,7 @@ def test_ctrl_c_is_one_line_and_130(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (130, "saccade: interrupted\n")
 
 
@@ -210,5 +210,5 @@ def test_a_closed_pipe_is_quiet(tmp_path: Path) -> None:
         process.stdout.readline()
         process.stdout.close()
         err = process.stderr.read()
-        process.wait(timeout=30)
+        process.wait(timeout=120)
     assert (process.returncode, err) == (141, "")

@@ -11,7 +11,7 @@ from saccade.imaging.tiles import MAX_TILES, cut_tiles, touches_seam
 
 @given(
     st.tuples(st.integers(1, 400), st.integers(1, 400)),
-    st.tuples(st.integers(12, 200), st.integers(12, 200)),
+    st.tuples(st.integers(24, 200), st.integers(24, 200)),
     st.floats(0, 0.8),
 )
 def test_tiles_cover_every_pixel_with_the_overlap(
