@@ -1,7 +1,7 @@
 """From the runs of `ocr_det`, `ocr_cls` and `ocr_rec` to the models inside the package.
 
     python benchmarks/ship_text.py --packs FOLDER [--det RUN] [--cls RUN] [--rec RUN]
-                                    [--threshold X --box X --unclip X --limit N]
+                                    [--threshold X --box X --unclip X --limit N --least N]
 
 exports each run that is named, measures the file on pictures that no training step has seen, writes
 the scores into the card, and puts the file into the zoo. The `val` parts of the receipts and of the
@@ -126,12 +126,13 @@ def main() -> None:
     parser.add_argument(
         "--threshold",
         type=float,
-        help="of the detector, like the next three; "
+        help="of the detector, like the next four; "
         "by default those of its recipe (see tune_detector.py)",
     )
     parser.add_argument("--box", type=float)
     parser.add_argument("--unclip", type=float)
     parser.add_argument("--limit", type=int)
+    parser.add_argument("--least", type=int)
     arguments = parser.parse_args()
     if arguments.det:
         given = {
@@ -139,6 +140,7 @@ def main() -> None:
             "box_threshold": arguments.box,
             "unclip_ratio": arguments.unclip,
             "limit": arguments.limit,
+            "least": arguments.least,
         }
         thresholds = {name: value for name, value in given.items() if value is not None}
         ship_detector(arguments.det, arguments.packs, thresholds)

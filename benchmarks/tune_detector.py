@@ -2,8 +2,8 @@
 
     python benchmarks/tune_detector.py DETECTOR.onnx --packs FOLDER [--pages 24]
 
-Prints hmean at IoU 0.5 for each limit, threshold, box threshold and unclip ratio; the best goes
-into the card (`python benchmarks/ship_text.py --threshold ... --box ... --unclip ... --limit ...`).
+Prints hmean at IoU 0.5 for each least side, threshold, box threshold and unclip ratio; the best
+goes into the card (`python benchmarks/ship_text.py --least N --threshold X --box X --unclip X`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from saccade.datasets.text import TextPageSet, open_text_pages
 from saccade.metrics.text import detection_counts, detection_metrics
 from saccade.tasks._text_models import TextDetector
 
-LIMITS = (960, 1152)
+LEAST = (0, 640, 736)
 THRESHOLDS = (0.3, 0.4, 0.5)
 BOXES = (0.4, 0.5, 0.6)
 UNCLIPS = (1.3, 1.5, 1.7)
@@ -40,9 +40,9 @@ class Remembering(TextDetector):
             self._maps[key] = super().probability(image).astype(np.float16)
         return self._maps[key].astype(np.float32)
 
-    def with_limits(self, limit: int, threshold: float, box: float, unclip: float) -> None:
+    def with_limits(self, least: int, threshold: float, box: float, unclip: float) -> None:
         """Decode in another way from now on."""
-        self._limit = limit
+        self._least = float(least)
         self._options = dataclasses.replace(
             self._options, threshold=threshold, box_threshold=box, unclip_ratio=unclip
         )
@@ -78,11 +78,11 @@ def main() -> None:
         np.linspace(0, len(pages) - 1, min(arguments.pages, len(pages))).astype(int).tolist()
         for pages in sets
     ]
-    for limit, threshold, box, unclip in product(LIMITS, THRESHOLDS, BOXES, UNCLIPS):
-        detector.with_limits(limit, threshold, box, unclip)
+    for least, threshold, box, unclip in product(LEAST, THRESHOLDS, BOXES, UNCLIPS):
+        detector.with_limits(least, threshold, box, unclip)
         scores = [hmean(detector, *pair) for pair in zip(sets, picks, strict=True)]
         shown = "  ".join(f"{score:.4f}" for score in (*scores, float(np.mean(scores))))
-        where = f"limit {limit}  threshold {threshold}  box {box}  unclip {unclip}"
+        where = f"least {least}  threshold {threshold}  box {box}  unclip {unclip}"
         print(f"{where}  receipts, print, mean {shown}", flush=True)
 
 

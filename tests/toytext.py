@@ -84,7 +84,7 @@ class _Graph:
         return path
 
 
-def write_detector(path: Path, *, foreign: bool = False, limit: int = 960) -> Path:
+def write_detector(path: Path, *, foreign: bool = False, limit: int = 960, least: int = 0) -> Path:
     """Finds what is not white, six pixels smaller all around."""
     graph = _Graph(foreign, ["N", 3, "H", "W"] if foreign else ["N", "H", "W", 3])
     graph.add("ReduceMin", ["pixels"], "light", axes=[1], keepdims=1)
@@ -102,7 +102,13 @@ def write_detector(path: Path, *, foreign: bool = False, limit: int = 960) -> Pa
         task="text_detect",
         size=(640, 640),
         outputs=("probability",),
-        thresholds={"threshold": 0.3, "box_threshold": 0.6, "unclip_ratio": 1.4, "limit": limit},
+        thresholds={
+            "threshold": 0.3,
+            "box_threshold": 0.6,
+            "unclip_ratio": 1.4,
+            "limit": limit,
+            "least": least,
+        },
     )
 
 

@@ -102,11 +102,12 @@ class TextDetector:
                 f"{self._graph.path}: takes pictures of {shape} only; expected a text detector "
                 "that takes any height and width"
             )
-        self._limit = _LIMIT
+        self._limit, self._least = _LIMIT, 0.0
         self._options = _FOREIGN_OPTIONS
         if self._graph.card is not None:
             values = self._graph.card.thresholds
             self._limit = max(2 * OVERLAP, int(values.get("limit", _LIMIT)) // 32 * 32)
+            self._least = values.get("least", 0.0)
             self._options = DBOptions(
                 threshold=values.get("threshold", 0.3),
                 box_threshold=values.get("box_threshold", 0.6),
@@ -118,8 +119,9 @@ class TextDetector:
         """Find the lines of a picture.
 
         It is made smaller until it fits the limit of the model, but at most to a half; what is
-        larger is looked at in tiles. Where the lines that come out are too low to be seen well, it
-        is looked at again, larger.
+        larger is looked at in tiles. Where the model asks for a shorter side of at least so many
+        pixels, a smaller picture is enlarged, up to twice. Where the lines that come out are too
+        low to be seen well, it is looked at again, larger.
 
         Args:
             image: uint8 RGB ``(H, W, 3)`` of any size.
@@ -130,6 +132,7 @@ class TextDetector:
         height, width = image.shape[:2]
         inner = self._limit - 2 * _MARGIN
         scale = min(1.0, max(inner / max(height, width), _COARSEST))
+        scale = max(scale, min(self._least / min(height, width), _FINEST))
         scale = min(scale, math.sqrt(_MOST_PIXELS / (height * width)))
         found = self._look(image, scale)
         if not len(found.quads) and int(image.max()) - int(image.min()) < _FLAT:

@@ -44,9 +44,11 @@ DETECTOR_THRESHOLDS = {
     "box_threshold": _DB.box_threshold,
     "unclip_ratio": _DB.unclip_ratio,
     "limit": 960.0,
+    "least": 0.0,
 }
 """How the map is read (:class:`saccade.text.db_decode.DBOptions`), and the longest side of the
-picture that the detector gets, in pixels."""
+picture that the detector gets, in pixels; ``least`` is the shorter side to which smaller ones are
+enlarged."""
 DIRECTION_THRESHOLDS = {"threshold": 0.9}
 """A line is turned when its probability of standing on its head is above this."""
 RECOGNISER_THRESHOLDS = {"drop_score": 0.5}
@@ -204,10 +206,16 @@ def _thresholds(
             raise OptionError(f"unknown threshold {name!r}; {nearest(name, defaults)}")
     limits = {name: float(value) for name, value in {**defaults, **(given or {})}.items()}
     if "limit" in limits:
-        decoding = {name: value for name, value in limits.items() if name != "limit"}
+        sides = ("limit", "least")
+        decoding = {name: value for name, value in limits.items() if name not in sides}
         DBOptions(**decoding)  # type: ignore[arg-type]  # refuses what is out of range
         if not limits["limit"] >= 32:
             raise OptionError(f"limit is {limits['limit']:g}; expected at least 32 pixels")
+        if not 0 <= limits["least"] <= limits["limit"]:
+            raise OptionError(
+                f"least is {limits['least']:g}; expected pixels from 0 to the limit, "
+                f"{limits['limit']:g}"
+            )
     return limits
 
 

@@ -172,6 +172,8 @@ def test_ctrl_c_is_one_line_and_130(tmp_path: Path) -> None:
         "import time\ndef probe() -> None:\n    print('ready', flush=True)\n    time.sleep(60)\n"
     )
     code = (
+        # A shell starts what runs in the background with this signal ignored.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import sys; from saccade.cli.app import VERBS, Verb, main\n"
         "VERBS['probe'] = Verb('waiting:probe', 'A probe.'); sys.exit(main(['probe']))"
     )

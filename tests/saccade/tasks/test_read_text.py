@@ -150,6 +150,35 @@ def test_a_large_scan_is_tiled(models: Path, reader: TextReader) -> None:
     assert small(image).text == page.text
 
 
+@pytest.mark.parametrize(
+    ("least", "size", "seen"),
+    [
+        (0, (200, 300), (200, 300)),
+        (400, (200, 300), (400, 600)),
+        (400, (40, 300), (80, 600)),  # at most twice as large
+        (400, (500, 640), (500, 640)),
+    ],
+)
+def test_a_detector_may_ask_for_larger_pictures(
+    models: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    least: int,
+    size: tuple[int, int],
+    seen: tuple[int, int],
+) -> None:
+    detector = TextDetector(write_detector(models / "asks.onnx", least=least), threads=1)
+    looked: list[tuple[int, ...]] = []
+
+    def probability(image: np.ndarray) -> np.ndarray:
+        looked.append(image.shape[:2])
+        return np.zeros(image.shape[:2], np.float32)
+
+    monkeypatch.setattr(detector, "probability", probability)
+    detector.find(np.full((*size, 3), 255, np.uint8))  # blank: no second look
+    margin = 2 * 8
+    assert looked == [tuple(-(-(side + margin) // 32) * 32 for side in seen)]
+
+
 def test_a_very_long_receipt(reader: TextReader) -> None:
     lines = {(30, 20 + 100 * row): ("rgb", "gg r", "b rr")[row % 3] for row in range(199)}
     page = reader(write_page(lines, (20_000, 400), height=48))

@@ -130,8 +130,13 @@ def test_the_files_keep_the_contract(detector: Made, direction: Made, recogniser
     assert (card.task, card.architecture) == ("text_detect", "db_lcnet_x0_25")
     assert (card.outputs, card.labels) == (("probability",), ())
     assert (card.prepare.height, card.prepare.width, card.prepare.mode) == (640, 640, "stretch")
-    limits = {"threshold": 0.3, "box_threshold": 0.5, "unclip_ratio": 1.5, "limit": 128.0}
-    assert card.thresholds == limits
+    assert card.thresholds == {
+        "threshold": 0.3,
+        "box_threshold": 0.5,
+        "unclip_ratio": 1.5,
+        "limit": 128.0,
+        "least": 0.0,
+    }
     assert (card.mean, card.licence, card.scores) == (MEAN, "CC-BY-4.0", {"hmean": 0.5})
     assert card.self_test is not None
     assert card.self_test.shape == (1, 640, 640, 3)
@@ -272,6 +277,7 @@ def test_refusals(
         ({"threshold": 1.5}, "expected a probability"),
         ({"unclip_ratio": 0}, "above 0"),
         ({"limit": 8}, "at least 32"),
+        ({"limit": 96, "least": 128}, "least is 128"),
         ({"drop_score": 0.5}, "unknown threshold 'drop_score'"),
     ],
 )
@@ -304,7 +310,9 @@ def test_a_run_folder_is_exported_by_its_task(
         task
     ]
     card = made.report.card
-    data = SimpleNamespace(mean=card.mean, std=card.std)
+    data = SimpleNamespace(
+        mean=card.mean, std=card.std, limit=640, threshold=0.3, unclip=1.7, box_threshold=0.5
+    )
     recipe = SimpleNamespace(task=task, init=None, data=data)
     trained = SimpleNamespace(
         model=made.model, recipe=recipe, classes=card.labels, scores={"hmean": 0.25}
@@ -319,6 +327,9 @@ def test_a_run_folder_is_exported_by_its_task(
     assert report.card.task == task
     assert report.card.labels == card.labels
     assert report.card.thresholds[name] == 0.4
+    if task == "text_detect":  # what isn't given is the recipe's
+        assert report.card.thresholds["unclip_ratio"] == 1.7
+        assert report.card.thresholds["limit"] == 640
     assert set(report.card.thresholds) == set(card.thresholds)
     assert (report.card.recipe, report.card.scores) == (f"task: {task}", {"hmean": 0.25})
     assert report.card.notes == "n"
