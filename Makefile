@@ -13,7 +13,7 @@ check:  ## lint, format, types, walls
 # the engines that export loads (torch training after OpenVINO in one process has crashed).
 RUNTIME_TESTS = tests/saccade tests/examples tests/docs
 TRAINING_TESTS = tests/saccade_train/training tests/saccade_train/cli/test_train.py
-WORKSHOP_TESTS = tests/saccade_train $(TRAINING_TESTS:%=--ignore=%)
+WORKSHOP_TESTS = tests/saccade_train tests/benchmarks $(TRAINING_TESTS:%=--ignore=%)
 ONLY = -m "not slow"
 
 test:  ## the default run: under ten minutes on two cores

@@ -59,7 +59,8 @@ def atss(
 def _nearest(truths: Tensor, points: Tensor, strides: Tensor, top: int) -> Tensor:
     """Mark the ``top`` points of each level nearest to each centre, bool (G, P)."""
     centres = (truths[:, :2] + truths[:, 2:]) / 2
-    distances = (centres[:, None] - points[None]).square().sum(2)
+    x, y = points.unbind(1)
+    distances = (centres[:, :1] - x).square() + (centres[:, 1:] - y).square()
     sizes = torch.unique_consecutive(strides, return_counts=True)[1].tolist()
     near = []
     for level in torch.split(distances, sizes, dim=1):

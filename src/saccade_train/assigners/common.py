@@ -51,10 +51,12 @@ def pairwise_iou(truths: Tensor, boxes: Tensor, eps: float = 1e-9) -> Tensor:
     Returns:
         (G, P).
     """
-    low = torch.maximum(truths[:, None, :2], boxes[None, :, :2])
-    high = torch.minimum(truths[:, None, 2:], boxes[None, :, 2:])
-    sides = (high - low).clamp_min(0)
-    shared = sides[..., 0] * sides[..., 1]
+    # Side by side: torch is slow where the last axis is as short as 2 or 4.
+    x1, y1, x2, y2 = truths.T[..., None]
+    left, top, right, bottom = boxes.T
+    width = (torch.minimum(x2, right) - torch.maximum(x1, left)).clamp_min(0)
+    height = (torch.minimum(y2, bottom) - torch.maximum(y1, top)).clamp_min(0)
+    shared = width * height
     return shared / (_areas(truths)[:, None] + _areas(boxes) - shared + eps)
 
 
@@ -71,8 +73,10 @@ def inside(points: Tensor, boxes: Tensor, margin: float = 0.0) -> Tensor:
     """
     if boxes.dim() == 2:
         boxes = boxes[:, None]
-    room = torch.cat([points - boxes[..., :2], boxes[..., 2:] - points], dim=-1)
-    return room.amin(-1) > margin
+    x, y = points.unbind(-1)
+    x1, y1, x2, y2 = boxes.unbind(-1)
+    across = (x - x1 > margin) & (x2 - x > margin)
+    return across & (y - y1 > margin) & (y2 - y > margin)
 
 
 def lowest(values: Tensor, counts: Tensor) -> Tensor:
@@ -105,8 +109,10 @@ def settle(chosen: Tensor, preference: Tensor) -> Tensor:
     Returns:
         bool (G, P), at most one True in each column.
     """
-    favourite = F.one_hot(preference.argmax(0), len(chosen)).T.bool()
-    return torch.where(chosen.sum(0) > 1, favourite, chosen)
+    clash = (chosen.sum(0) > 1).nonzero()[:, 0]  # few of all points
+    settled = chosen.clone()
+    settled[:, clash] = F.one_hot(preference[:, clash].argmax(0), len(chosen)).T.bool()
+    return settled
 
 
 def answer(chosen: Tensor, quality: Tensor, labels: Tensor, classes: int) -> Assigned:

@@ -37,6 +37,7 @@ from .ema import Ema
 from .feed import Plan, step_seed
 from .initial import load_initial
 from .interrupt import Interrupt
+from .memory import keep_freed_memory
 from .opening import check_network, open_task
 from .optimisers import build_optimiser
 from .report import Report
@@ -128,6 +129,7 @@ def train(
     check_network(recipe)
     # Threads of ours work beside each other; OpenCV's own would only contend with them.
     cv2.setNumThreads(1)
+    keep_freed_memory()
     speaker = Report(out, total=0, active=lead, quiet=quiet, files=False)
     task = open_task(recipe, data, val, report=speaker, loaded=loaded)
     with only_writer(out) if lead else nullcontext():
