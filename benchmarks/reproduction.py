@@ -14,20 +14,17 @@ its recipe, and is not repeated; an interrupted one goes on. ``--table`` trains 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
-import os
 import statistics
-import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
+from ledger import add, digest_of, finished, run_single, said_by
 from saccade.runtime import open_session
 from saccade_train.export.onnx import export_model
 from saccade_train.models.classifier import build_classifier
@@ -88,35 +85,18 @@ class Job:
 
     @property
     def digest(self) -> str:
-        """Of what the recipe says beyond defaults: a result counts as long as this stays."""
-        recipe = load_recipe(PACKS[self.pack][1], self.changes).model_dump(
-            mode="json", exclude_defaults=True
-        )
-        return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def finished() -> dict[str, dict[str, Any]]:
-    """The lines of the ledger by their digest."""
-    if not LEDGER.exists():
-        return {}
-    lines = map(json.loads, LEDGER.read_text().splitlines())
-    return {line["recipe_sha256"]: line for line in lines}
+        """Of the pack and of what the recipe says: a result counts as long as this stays."""
+        return digest_of([self.pack, said_by(load_recipe(PACKS[self.pack][1], self.changes))])
 
 
 def train(job: Job, packs: Path, runs: Path) -> None:
     """Run one training on one thread, unless it is finished, and write it down."""
-    if job.digest in finished():
+    if job.digest in finished(LEDGER):
         return
     archive, recipe = PACKS[job.pack]
     out = runs / job.pack / f"{job.row.name}-seed{job.seed}"
-    out.parent.mkdir(parents=True, exist_ok=True)
     line = ["saccade", "train", recipe, "--data", str(packs / archive), "--out", str(out)]
-    environment = os.environ | {"SACCADE_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    with Path(f"{out}.log").open("w") as log:
-        code = subprocess.run(
-            [*line, *job.changes], stdout=log, stderr=log, env=environment
-        ).returncode
-    if code != 0:
+    if not run_single([*line, *job.changes], Path(f"{out}.log")):
         print(f"{job.pack} {job.row.name} seed {job.seed}: FAILED, see {out}.log", flush=True)
         return
     record(job, out)
@@ -129,15 +109,13 @@ def record(job: Job, out: Path) -> None:
         "pack": job.pack,
         "row": job.row.name,
         "seed": job.seed,
-        "recipe_sha256": job.digest,
         "top1": summary["last_scores"]["top1"],
         "top5": summary["last_scores"]["top5"],
         "parameters": summary["parameters"],
         "epochs": summary["epochs"],
         "seconds": summary["seconds"],
     }
-    with LEDGER.open("a") as ledger:
-        ledger.write(json.dumps(entry) + "\n")
+    add(LEDGER, job.digest, entry)
     print(f"{job.pack} {job.row.name} seed {job.seed}: top-1 {entry['top1']:.3f}", flush=True)
 
 
@@ -166,7 +144,7 @@ def latencies(pack: str, rounds: int = 200) -> dict[str, float]:
 
 def table(seeds: range) -> str:
     """The Markdown table of everything that is finished."""
-    done = finished()
+    done = finished(LEDGER)
     lines = []
     for pack, (archive, recipe) in PACKS.items():
         milliseconds = latencies(pack)

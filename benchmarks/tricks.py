@@ -17,16 +17,13 @@ finished training is one line of ``benchmarks/results/tricks.jsonl`` and is not 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
-import os
 import statistics
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from ledger import add, digest_of, finished, mean_and_spread, run_single, said_by
 from saccade_train.recipes import load_recipe
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -112,22 +109,13 @@ class Job:
     def digest(self) -> str:
         """Of what the recipe says beyond defaults: a result counts as long as this stays."""
         changes = self.changes(Path("RUNS"))
-        recipe = load_recipe(self.recipe, changes).model_dump(mode="json", exclude_defaults=True)
-        text = json.dumps(recipe, sort_keys=True).replace(str(REPOSITORY), "")
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def finished() -> dict[str, dict[str, Any]]:
-    """The lines of the ledger by their digest."""
-    if not LEDGER.exists():
-        return {}
-    lines = map(json.loads, LEDGER.read_text().splitlines())
-    return {line["recipe_sha256"]: line for line in lines}
+        said = json.dumps(said_by(load_recipe(self.recipe, changes)))
+        return digest_of(json.loads(said.replace(str(REPOSITORY), "")))
 
 
 def train(job: Job, packs: Path, runs: Path) -> None:
     """Run one training on one thread, unless it is finished, and write it down."""
-    if job.digest in finished():
+    if job.digest in finished(LEDGER):
         return
     if CENTRES in job.shown and not (runs / job.centres).exists():
         base = Job("recogniser", "CTC with aligned steps", job.seed)
@@ -146,29 +134,24 @@ def train(job: Job, packs: Path, runs: Path) -> None:
         "part": job.part,
         "trick": job.trick,
         "seed": job.seed,
-        "recipe_sha256": job.digest,
         **scores,
         "seconds": summary["seconds"],
     }
-    with LEDGER.open("a") as ledger:
-        ledger.write(json.dumps(entry) + "\n")
+    add(LEDGER, job.digest, entry)
     print(f"{job.folder}: {scores}", flush=True)
 
 
 def call(command: list[str], log: Path) -> bool:
     """Run a command on one thread; tell where its log is if it fails."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | {"SACCADE_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    with log.open("w") as file:
-        done = subprocess.run(command, stdout=file, stderr=file, env=environment)
-    if done.returncode:
+    went_well = run_single(command, log)
+    if not went_well:
         print(f"FAILED, see {log}", flush=True)
-    return done.returncode == 0
+    return went_well
 
 
 def table(part: str, seeds: range) -> str:
     """The Markdown table of what is finished."""
-    done = finished()
+    done = finished(LEDGER)
     names = METRICS[part]
     lines = [
         f"| {part} | {' | '.join(names)} | seeds | s | arguments |",
@@ -179,11 +162,7 @@ def table(part: str, seeds: range) -> str:
         entries = [entry for entry in found if entry is not None]
         if not entries:
             continue
-        cells = []
-        for name in names:
-            values = [entry[name] for entry in entries]
-            spread = f" ± {(max(values) - min(values)) / 2:.3f}" if len(values) > 1 else ""
-            cells.append(f"{statistics.mean(values):.3f}{spread}")
+        cells = [mean_and_spread([entry[name] for entry in entries], digits=3) for name in names]
         seconds = statistics.mean(entry["seconds"] for entry in entries)
         shown = " ".join(switches).replace(f"{REPOSITORY}/", "") or "-"
         lines.append(

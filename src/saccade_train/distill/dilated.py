@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from saccade_train.heads.db import DBMaps
-from saccade_train.losses.db import balanced_cross_entropy, balanced_dice, dice_loss
+from saccade_train.losses.db import dice_loss, main_loss
 
 __all__ = ["DilatedLoss", "dilated_teacher", "dilated_teacher_loss"]
 
@@ -47,7 +47,7 @@ def dilated_teacher_loss(
     teacher: Tensor,
     mask: Tensor,
     *,
-    main: Literal["dice", "bce"] = "dice",
+    main: Literal["dice", "bce", "both"] = "dice",
     shrink_weight: float = 5.0,
     threshold: float = 0.3,
     negatives: float = 3.0,
@@ -60,14 +60,14 @@ def dilated_teacher_loss(
         student: its maps.
         teacher: the teacher's P, (N, 1, H, W).
         mask: which pixels count: the shrink mask of the labels, (N, H, W) or (N, 1, H, W).
-        main: l_p: Dice as in every shipped configuration, or cross entropy with hard negatives.
+        main: l_p: Dice as in every shipped configuration, cross entropy with hard negatives,
+            or both.
         shrink_weight: the paper's gamma.
         threshold: for the teacher.
         negatives: background pixels for each text pixel.
     """
     target = dilated_teacher(teacher, threshold).to(student.shrink.dtype)
     mask = mask.reshape(target.shape)
-    loss = balanced_dice if main == "dice" else balanced_cross_entropy
-    shrink = shrink_weight * loss(student.shrink, target, mask, negatives)
+    shrink = shrink_weight * main_loss(main, student.shrink, target, mask, negatives)
     binary = dice_loss(student.binary, target, mask)
     return DilatedLoss(shrink + binary, shrink, binary)

@@ -4,7 +4,8 @@ The paper has L = L_s + alpha * L_b + beta * L_t: binary cross entropy with hard
 P, the same on B, and L1 on T. ``PaddleOCR/ppocr/losses/det_db_loss.py`` and every configuration
 shipped with it differ: the loss on P is Dice, and it is the one that the factor 5 belongs to; B has
 a plain Dice. Released weights were trained so, and so it is by default here.
-``DBLossOptions(main="bce")`` takes the cross entropy on P, and
+``DBLossOptions(main="bce")`` takes the cross entropy on P, ``main="both"`` adds the two (ours, no
+paper's: cross entropy parts columns that stand close, Dice makes up its mind about them), and
 ``DBLossOptions(main="bce", shrink_weight=1, binary_weight=5)`` is the weighting of the PP-OCRv2
 paper (arXiv 2109.03144).
 """
@@ -30,6 +31,7 @@ __all__ = [
     "balanced_dice",
     "db_loss",
     "dice_loss",
+    "main_loss",
     "masked_l1",
 ]
 
@@ -57,22 +59,22 @@ class DBLossOptions:
     """Form and weights of the terms.
 
     Attributes:
-        main: the loss on P: Dice, or binary cross entropy with hard-negative mining.
+        main: the loss on P: Dice, binary cross entropy with hard-negative mining, or their sum.
         shrink_weight: of the loss on P.
         threshold_weight: of L1 on T.
         binary_weight: of Dice on B.
         negatives: how many of the hardest background pixels count for each text pixel.
     """
 
-    main: Literal["dice", "bce"] = "dice"
+    main: Literal["dice", "bce", "both"] = "dice"
     shrink_weight: float = 5.0
     threshold_weight: float = 10.0
     binary_weight: float = 1.0
     negatives: float = 3.0
 
     def __post_init__(self) -> None:
-        if self.main not in ("dice", "bce"):
-            raise OptionError(f"main {self.main!r}: expected 'dice' or 'bce'")
+        if self.main not in ("dice", "bce", "both"):
+            raise OptionError(f"main {self.main!r}: expected 'dice', 'bce' or 'both'")
         check_number("negatives", self.negatives, above=0, up_to=1e9)
 
 
@@ -97,11 +99,21 @@ def db_loss(maps: DBMaps, targets: DBTargets, options: DBLossOptions = _DEFAULT)
         options: form and weights.
     """
     g, m, t, n = (one.reshape(maps.shrink.shape) for one in targets)
-    main = balanced_dice if options.main == "dice" else balanced_cross_entropy
-    shrink = options.shrink_weight * main(maps.shrink, g, m, options.negatives)
+    shrink = options.shrink_weight * main_loss(options.main, maps.shrink, g, m, options.negatives)
     threshold = options.threshold_weight * masked_l1(maps.threshold, t, n)
     binary = options.binary_weight * dice_loss(maps.binary, g, m)
     return DBLoss(shrink + threshold + binary, shrink, threshold, binary)
+
+
+def main_loss(
+    main: Literal["dice", "bce", "both"], p: Tensor, g: Tensor, mask: Tensor, negatives: float = 3.0
+) -> Tensor:
+    """The loss on P by its name in :class:`DBLossOptions`."""
+    if main == "both":
+        dice = balanced_dice(p, g, mask, negatives)
+        return dice + balanced_cross_entropy(p, g, mask, negatives)
+    loss = balanced_dice if main == "dice" else balanced_cross_entropy
+    return loss(p, g, mask, negatives)
 
 
 def dice_loss(p: Tensor, g: Tensor, mask: Tensor) -> Tensor:

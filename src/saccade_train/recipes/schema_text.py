@@ -206,7 +206,7 @@ class TextDirectionRecipe(Recipe):
 class DetectionLoss(_Part):
     """DB loss, and collaborative mutual learning (CML) around it."""
 
-    main: Literal["dice", "bce"] = "dice"
+    main: Literal["dice", "bce", "both"] = "dice"
     """On the shrink map: Dice, as every shipped configuration has it, or cross entropy with hard
     negatives, as the paper has it."""
     alpha: Weight = 5.0

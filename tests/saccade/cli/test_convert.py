@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 from box_sets import coco, coco_place, lay_out, png
+from commands import run
 from saccade.datasets.detection import open_detection
 
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "saccade.cli.app", "convert", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-    )
-    assert "Traceback" not in done.stdout + done.stderr
-    return done
+convert = partial(run, "convert")
 
 
 def test_there_and_back(tmp_path: Path) -> None:
     boxes = [{}, {"bbox": [15, 5, 10, 2]}, {"category_id": 2, "iscrowd": 1}, {"category_id": 2}]
     source = coco_place(tmp_path / "in", coco(boxes, images=2))
-    done = run(source, "--to", "yolo", "-o", tmp_path / "yolo")
+    done = convert(source, "--to", "yolo", "-o", tmp_path / "yolo")
     assert done.returncode == 0
     assert done.stdout == f"{tmp_path / 'yolo'}: train 2 pictures / 3 boxes, 2 classes\n"
     lines = done.stderr.splitlines()
@@ -32,7 +24,7 @@ def test_there_and_back(tmp_path: Path) -> None:
     assert "1 box reaches outside its picture and was clipped: 1.png" in lines[0]
     assert "in yolo: 1 crowd or difficult box was left out" in lines[1]
     place = tmp_path / "back.zip"
-    done = run(tmp_path / "yolo", "--to", "coco", "-o", place, "--split", "train", "--json")
+    done = convert(tmp_path / "yolo", "--to", "coco", "-o", place, "--split", "train", "--json")
     assert done.returncode == 0 and done.stderr == ""
     answer = json.loads(done.stdout)
     assert answer["pictures"] == {"train": 2} and answer["boxes"] == {"train": 3}
@@ -46,7 +38,7 @@ def test_there_and_back(tmp_path: Path) -> None:
 
 def test_links(tmp_path: Path) -> None:
     source = coco_place(tmp_path / "in", coco([{}]))
-    assert run(source, "--to", "voc", "--out", tmp_path / "voc", "--link").returncode == 0
+    assert convert(source, "--to", "voc", "--out", tmp_path / "voc", "--link").returncode == 0
     assert (tmp_path / "voc/JPEGImages/1.png").samefile(source / "images/1.png")
 
 
@@ -62,7 +54,7 @@ def test_bad_calls_cost_one_line(tmp_path: Path) -> None:
         (source, "-o", tmp_path / "x"): (2, "--to"),
     }
     for arguments, (status, message) in calls.items():
-        done = run(*arguments)
+        done = convert(*arguments)
         assert (done.returncode, done.stdout) == (status, ""), arguments
         (line,) = done.stderr.splitlines()
         assert message in line

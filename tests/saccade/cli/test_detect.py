@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from commands import Answer, Command, run
 from saccade import zoo
 from saccade.cli.app import main
 from saccade.imaging.video import Video, VideoWriter
@@ -23,17 +22,6 @@ from toymodel import write_toy_classifier
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 RED = ("red", 8, 16, 24, 40)
 BLUE = ("blue", 40, 4, 60, 60)
-
-
-class Answer(NamedTuple):
-    """What a call of the command gave."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Command = Callable[..., Answer]
 
 
 def film(path: Path, frames: int = 8) -> None:
@@ -85,18 +73,6 @@ def saccade(capfd: pytest.CaptureFixture[str]) -> Command:
         return Answer(status, *capfd.readouterr())
 
     return call
-
-
-def run(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own, where nothing is hidden; no traceback, ever."""
-    done = subprocess.run(
-        [sys.executable, "-m", "saccade.cli.app", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        **options,
-    )
-    assert "Traceback" not in done.stdout + done.stderr
-    return done
 
 
 def answers(done: Any) -> list[dict[str, Any]]:

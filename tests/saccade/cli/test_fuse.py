@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from commands import run as saccade
 from saccade.cli.app import main
 
 A = [
@@ -33,14 +33,7 @@ def place(tmp_path: Path) -> Path:
 
 
 def run(place: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "saccade.cli.app", "fuse", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=place,
-    )
-    assert "Traceback" not in done.stdout + done.stderr
-    return done
+    return saccade("fuse", *arguments, cwd=place)
 
 
 Answer = tuple[int, str, str]

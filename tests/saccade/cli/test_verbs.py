@@ -9,27 +9,18 @@ import struct
 import subprocess
 import sys
 import zlib
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from commands import Answer, Command, run
 from saccade import zoo
 from saccade.cli.app import main
 from saccade.modelfile import read_card, write_card
 from toymodel import toy_card, toy_graph, write_toy_classifier
-
-
-class Answer(NamedTuple):
-    """What a call of the command gave."""
-
-    returncode: int
-    stdout: str
-    stderr: str
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +54,6 @@ def place(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     return folder
 
 
-Command = Callable[..., Answer]
-
-
 @pytest.fixture
 def saccade(capsys: pytest.CaptureFixture[str]) -> Command:
     """The command, called in this process."""
@@ -76,18 +64,6 @@ def saccade(capsys: pytest.CaptureFixture[str]) -> Command:
         return Answer(status, *capsys.readouterr())
 
     return call
-
-
-def run(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own, where nothing is hidden; no traceback, ever."""
-    done = subprocess.run(
-        [sys.executable, "-m", "saccade.cli.app", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        **options,
-    )
-    assert "Traceback" not in done.stdout + done.stderr
-    return done
 
 
 def test_classify_prints_a_table(place: Path, saccade: Command) -> None:

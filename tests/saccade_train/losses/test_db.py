@@ -70,6 +70,15 @@ def test_the_form_of_the_paper() -> None:
     assert loss.total.item() == near(float(loss.shrink + loss.threshold + loss.binary))
 
 
+def test_both_is_the_sum_of_dice_and_cross_entropy() -> None:
+    maps, targets = example()
+    dice, entropy, both = (
+        db_loss(maps, targets, DBLossOptions(main=main)) for main in ("dice", "bce", "both")
+    )
+    assert both.shrink.item() == near(float(dice.shrink + entropy.shrink))
+    assert both.binary.item() == near(float(dice.binary))
+
+
 def slow_balanced(p: Tensor, g: Tensor, m: Tensor, negatives: float) -> float:
     positive, background = [], []
     for x, y, seen in zip(p.tolist(), g.tolist(), m.tolist(), strict=True):

@@ -16,6 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from commands import TRAINING_CHILD
 from saccade.datasets.detection import open_detection
 from saccade.errors import DatasetError, ImageError, OptionError, TrainingError
 from saccade_train.augment.detection import DetectionAugment
@@ -102,19 +103,6 @@ def test_each_form_of_the_loss_is_a_switch(
     assert summary.steps == 4
 
 
-CHILD = """
-import sys
-from pathlib import Path
-import torch
-torch.set_num_threads(1)
-from saccade_train.recipes import load_recipe
-from saccade_train.training import loop
-if __name__ == "__main__":
-    recipe, data, out = sys.argv[1:]
-    loop.train(load_recipe(recipe), Path(data), Path(out), quiet=True, tensorboard=False)
-"""
-
-
 def test_kill_in_the_middle_and_go_on_to_the_same_weights(tmp_path: Path, shapes: Path) -> None:
     """With a worker process, all augmentations, several sizes, and a picture that is broken."""
     recipe = tiny(
@@ -129,7 +117,7 @@ def test_kill_in_the_middle_and_go_on_to_the_same_weights(tmp_path: Path, shapes
     place = write_shapes(tmp_path / "place")
     (place / "images/0_4.png").write_bytes(b"no picture")
     (tmp_path / "recipe.yaml").write_text(dump_recipe(recipe))
-    (tmp_path / "child.py").write_text(CHILD)
+    (tmp_path / "child.py").write_text(TRAINING_CHILD)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     arguments = [sys.executable, "child.py", "recipe.yaml", str(place)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}

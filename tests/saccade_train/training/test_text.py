@@ -16,6 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from commands import TRAINING_CHILD
 from saccade.errors import DatasetError, OptionError, TrainingError
 from saccade_train.losses.aligned import aligned_loss
 from saccade_train.recipes import dump_recipe, load_recipe, parse_recipe, recipe_names
@@ -218,19 +219,6 @@ def test_a_direction_classifier_learns(tmp_path: Path, lines: Path) -> None:
     assert load_trained(tmp_path / "run").classes == ("0", "180")
 
 
-CHILD = """
-import sys
-from pathlib import Path
-import torch
-torch.set_num_threads(1)
-from saccade_train.recipes import load_recipe
-from saccade_train.training import loop
-if __name__ == "__main__":
-    recipe, data, out = sys.argv[1:]
-    loop.train(load_recipe(recipe), Path(data), Path(out), quiet=True, tensorboard=False)
-"""
-
-
 def test_kill_in_the_middle_and_go_on_to_the_same_weights(tmp_path: Path, lines: Path) -> None:
     """With a worker process, which must not outlive the training."""
     recipe = parse_recipe(
@@ -241,7 +229,7 @@ def test_kill_in_the_middle_and_go_on_to_the_same_weights(tmp_path: Path, lines:
         }
     )
     (tmp_path / "recipe.yaml").write_text(dump_recipe(recipe))
-    (tmp_path / "child.py").write_text(CHILD)
+    (tmp_path / "child.py").write_text(TRAINING_CHILD)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     arguments = [sys.executable, "child.py", "recipe.yaml", str(lines)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
