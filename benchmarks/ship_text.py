@@ -1,7 +1,7 @@
 """From the runs of `ocr_det`, `ocr_cls` and `ocr_rec` to the models inside the package.
 
     python benchmarks/ship_text.py --packs FOLDER [--det RUN] [--cls RUN] [--rec RUN]
-                                    [--threshold X --box X --unclip X --limit N --least N]
+                                    [--threshold X --box X --unclip X --limit N --least N --gap X]
 
 exports each run that is named, measures the file on pictures that no training step has seen, writes
 the scores into the card, and puts the file into the zoo. The `val` parts of the receipts and of the
@@ -39,7 +39,7 @@ def ship_detector(run: Path, packs: Path, thresholds: dict[str, float]) -> None:
     data = f"{DRAWN}; 160 pages of {RECEIPTS}; 32 {PRINT}. No pretrained weights."
     notes = "Finds lines of Latin text on receipts and print. The val pages chose the checkpoint."
     with tempfile.TemporaryDirectory() as place:
-        file = Path(place) / "db_mv3_latin.onnx"
+        file = Path(place) / "db_latin.onnx"
         pages = open_text_pages(packs / "ocr_sroie_receipts.zip", "train")
         export_run(
             run,
@@ -126,13 +126,14 @@ def main() -> None:
     parser.add_argument(
         "--threshold",
         type=float,
-        help="of the detector, like the next four; "
+        help="of the detector, like the next five; "
         "by default those of its recipe (see tune_detector.py)",
     )
     parser.add_argument("--box", type=float)
     parser.add_argument("--unclip", type=float)
     parser.add_argument("--limit", type=int)
     parser.add_argument("--least", type=int)
+    parser.add_argument("--gap", type=float)
     arguments = parser.parse_args()
     if arguments.det:
         given = {
@@ -141,6 +142,7 @@ def main() -> None:
             "unclip_ratio": arguments.unclip,
             "limit": arguments.limit,
             "least": arguments.least,
+            "gap": arguments.gap,
         }
         thresholds = {name: value for name, value in given.items() if value is not None}
         ship_detector(arguments.det, arguments.packs, thresholds)

@@ -84,7 +84,9 @@ class _Graph:
         return path
 
 
-def write_detector(path: Path, *, foreign: bool = False, limit: int = 960, least: int = 0) -> Path:
+def write_detector(
+    path: Path, *, foreign: bool = False, limit: int = 960, least: int = 0, gap: float = 0
+) -> Path:
     """Finds what is not white, six pixels smaller all around."""
     graph = _Graph(foreign, ["N", 3, "H", "W"] if foreign else ["N", "H", "W", 3])
     graph.add("ReduceMin", ["pixels"], "light", axes=[1], keepdims=1)
@@ -108,6 +110,8 @@ def write_detector(path: Path, *, foreign: bool = False, limit: int = 960, least
             "unclip_ratio": 1.4,
             "limit": limit,
             "least": least,
+            "gap": gap,
+            "margin": 0.2,
         },
     )
 

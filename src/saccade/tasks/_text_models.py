@@ -25,6 +25,7 @@ from saccade.tasks._text_graphs import (
 from saccade.text.batches import cut_long, plan
 from saccade.text.ctc_decode import LineText, WordList, decode_beam, decode_greedy
 from saccade.text.db_decode import DBOptions, Quads, decode_quads
+from saccade.text.ink import fit_to_ink
 from saccade.text.rotation import sides
 from saccade.text.tiling import OVERLAP, stitch
 
@@ -103,11 +104,13 @@ class TextDetector:
                 "that takes any height and width"
             )
         self._limit, self._least = _LIMIT, 0.0
+        self._gap, self._margin = 0.0, 0.0
         self._options = _FOREIGN_OPTIONS
         if self._graph.card is not None:
             values = self._graph.card.thresholds
             self._limit = max(2 * OVERLAP, int(values.get("limit", _LIMIT)) // 32 * 32)
             self._least = values.get("least", 0.0)
+            self._gap, self._margin = values.get("gap", 0.0), values.get("margin", 0.0)
             self._options = DBOptions(
                 threshold=values.get("threshold", 0.3),
                 box_threshold=values.get("box_threshold", 0.6),
@@ -121,7 +124,8 @@ class TextDetector:
         It is made smaller until it fits the limit of the model, but at most to a half; what is
         larger is looked at in tiles. Where the model asks for a shorter side of at least so many
         pixels, a smaller picture is enlarged, up to twice. Where the lines that come out are too
-        low to be seen well, it is looked at again, larger.
+        low to be seen well, it is looked at again, larger. Where the model names a gap, lines are
+        fitted to their ink at last.
 
         Args:
             image: uint8 RGB ``(H, W, 3)`` of any size.
@@ -138,7 +142,12 @@ class TextDetector:
         if not len(found.quads) and int(image.max()) - int(image.min()) < _FLAT:
             return found
         finer = self._finer(found, scale, height, width)
-        return self._look(image, finer) if finer >= _WORTH_IT * scale else found
+        if finer >= _WORTH_IT * scale:
+            found = self._look(image, finer)
+        if not self._gap:
+            return found
+        fitted = fit_to_ink(image, found.quads, gap=self._gap, margin=self._margin)
+        return Quads(fitted.quads, found.scores[fitted.origins])
 
     def probability(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The plain map, of a picture whose sides are multiples of 32, float32 ``(H, W)``."""

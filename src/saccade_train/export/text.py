@@ -45,10 +45,12 @@ DETECTOR_THRESHOLDS = {
     "unclip_ratio": _DB.unclip_ratio,
     "limit": 960.0,
     "least": 0.0,
+    "gap": 0.0,
+    "margin": 0.2,
 }
 """How the map is read (:class:`saccade.text.db_decode.DBOptions`), and the longest side of the
 picture that the detector gets, in pixels; ``least`` is the shorter side to which smaller ones are
-enlarged."""
+enlarged. With a ``gap`` above 0, lines are fitted to their ink (:mod:`saccade.text.ink`)."""
 DIRECTION_THRESHOLDS = {"threshold": 0.9}
 """A line is turned when its probability of standing on its head is above this."""
 RECOGNISER_THRESHOLDS = {"drop_score": 0.5}
@@ -206,7 +208,7 @@ def _thresholds(
             raise OptionError(f"unknown threshold {name!r}; {nearest(name, defaults)}")
     limits = {name: float(value) for name, value in {**defaults, **(given or {})}.items()}
     if "limit" in limits:
-        sides = ("limit", "least")
+        sides = ("limit", "least", "gap", "margin")
         decoding = {name: value for name, value in limits.items() if name not in sides}
         DBOptions(**decoding)  # type: ignore[arg-type]  # refuses what is out of range
         if not limits["limit"] >= 32:
@@ -216,6 +218,9 @@ def _thresholds(
                 f"least is {limits['least']:g}; expected pixels from 0 to the limit, "
                 f"{limits['limit']:g}"
             )
+        for name in ("gap", "margin"):
+            if not 0 <= limits[name] <= 100:
+                raise OptionError(f"{name} is {limits[name]:g}; expected 0 to 100 line heights")
     return limits
 
 

@@ -179,6 +179,23 @@ def test_a_detector_may_ask_for_larger_pictures(
     assert looked == [tuple(-(-(side + margin) // 32) * 32 for side in seen)]
 
 
+@pytest.mark.parametrize(("gap", "widths"), [(0, [400]), (1.5, [110, 70])])
+def test_a_detector_may_ask_that_lines_fit_their_ink(
+    models: Path, monkeypatch: pytest.MonkeyPatch, gap: float, widths: list[int]
+) -> None:
+    detector = TextDetector(write_detector(models / "fits.onnx", gap=gap), threads=1)
+    image = np.full((160, 480, 3), 240, np.uint8)
+    for start, end in ((60, 160), (300, 360)):
+        image[70:90, start:end:4] = 10
+    one_region = np.zeros((192, 512), np.float32)
+    one_region[80:96, 58:438] = 0.9
+    monkeypatch.setattr(detector, "probability", lambda _: one_region)
+    found = detector.find(image)
+    assert len(found.scores) == len(found.quads) == len(widths)
+    across = np.linalg.norm(found.quads[:, 1] - found.quads[:, 0], axis=1)
+    np.testing.assert_allclose(across, widths, atol=12)
+
+
 def test_a_very_long_receipt(reader: TextReader) -> None:
     lines = {(30, 20 + 100 * row): ("rgb", "gg r", "b rr")[row % 3] for row in range(199)}
     page = reader(write_page(lines, (20_000, 400), height=48))

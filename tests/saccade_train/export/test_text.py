@@ -136,6 +136,8 @@ def test_the_files_keep_the_contract(detector: Made, direction: Made, recogniser
         "unclip_ratio": 1.5,
         "limit": 128.0,
         "least": 0.0,
+        "gap": 0.0,
+        "margin": 0.2,
     }
     assert (card.mean, card.licence, card.scores) == (MEAN, "CC-BY-4.0", {"hmean": 0.5})
     assert card.self_test is not None
@@ -278,6 +280,7 @@ def test_refusals(
         ({"unclip_ratio": 0}, "above 0"),
         ({"limit": 8}, "at least 32"),
         ({"limit": 96, "least": 128}, "least is 128"),
+        ({"gap": -1}, "gap is -1; expected 0 to 100"),
         ({"drop_score": 0.5}, "unknown threshold 'drop_score'"),
     ],
 )
