@@ -32,8 +32,11 @@ def export(
         ),
     ] = None,
     tolerance: Annotated[
-        float, typer.Option(help="Largest relative difference of an output from PyTorch.")
-    ] = 1e-4,
+        float | None,
+        typer.Option(
+            help="Largest relative difference of an output from PyTorch; 1e-4, of detectors 1e-3."
+        ),
+    ] = None,
     threshold: Annotated[
         list[str] | None,
         typer.Option(
@@ -46,6 +49,13 @@ def export(
         bool,
         typer.Option("--nms", help="Of detectors: end the graph in non-maximum suppression."),
     ] = False,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIDE|HEIGHTxWIDTH",
+            help="Of detectors: another input size than trained for; multiples of 32.",
+        ),
+    ] = None,
     licence: Annotated[str, typer.Option(help="Licence of the weights, for the card.")] = "",
     data_note: Annotated[
         str, typer.Option(help="What it was trained on and under which licence, for the card.")
@@ -66,23 +76,25 @@ def export(
     Examples:
       saccade export runs/flowers -o flowers.onnx
       saccade export runs/flowers -o flowers.onnx --pictures flowers/val --check openvino
-      saccade export runs/cards -o cards.onnx --nms --threshold score=0.3
+      saccade export runs/cards -o cards.onnx --nms --threshold score=0.3 --size 416
       saccade export runs/flowers -o flowers.onnx --licence CC-BY-4.0 --data-note "Flowers 102"
     """  # noqa: D301
     from saccade_train.export.run import export_run
 
+    options = {} if tolerance is None else {"tolerance": tolerance}
     runtimes = ("onnxruntime", *[name for name in check or [] if name != "onnxruntime"])
     report = export_run(
         run,
         out,
         thresholds=_thresholds(threshold or []),
         with_nms=nms,
+        size=None if size is None else _size(size),
         licence=licence,
         training_data=data_note,
         notes=notes,
         pictures=None if pictures is None else _read(pictures, count),
         runtimes=runtimes,
-        tolerance=tolerance,
+        **options,
     )
     if json:
         print_json(report.to_dict())
@@ -97,6 +109,16 @@ def export(
     known = "characters" if card.task == "text_recognise" else "classes"
     labels = f", {len(card.labels)} {known}" if card.labels else ""
     typer.echo(f"{report.path}: {card.architecture}{labels}, {report.bytes / 1e6:.1f} MB", err=True)
+
+
+def _size(given: str) -> tuple[int, int]:
+    from saccade.errors import OptionError
+
+    height, _, width = given.lower().partition("x")
+    try:
+        return int(height), int(width or height)
+    except ValueError:
+        raise OptionError(f"--size {given!r}: expected one side or HEIGHTxWIDTH") from None
 
 
 def _thresholds(given: list[str]) -> dict[str, float]:

@@ -38,6 +38,8 @@ that overlap by more than ``iou`` the better; and so many at most."""
 _FLOOR = 0.025
 """NMS in the graph drops boxes up to this score, so that lower thresholds can be chosen later."""
 _NMS_TOLERANCE = 0.05
+_TOLERANCE = 1e-3
+"""Relative, of the outputs: scores are square roots, steep near zero, where rounding shows."""
 _RENDERED = 4
 _STEP = 32
 
@@ -66,7 +68,7 @@ def export_detector(
         thresholds: by name, where they differ from :data:`DETECT_THRESHOLDS`.
         with_nms: end the graph in NMS with these thresholds, but for scores above 0.025: ``boxes``
             (N, K, 4), ``scores`` (N, K), ``labels`` int64 (N, K), filled up with zeros.
-        options: see :class:`ExportOptions`.
+        options: see :class:`ExportOptions`; without ``tolerance`` it is 1e-3.
 
     Raises:
         OptionError: labels, sizes or thresholds do not fit.
@@ -86,6 +88,7 @@ def export_detector(
         raise OptionError(
             f"a detector of {size[0]} x {size[1]} pixels; both sides must be multiples of {_STEP}"
         )
+    options.setdefault("tolerance", _TOLERANCE)
     limits = _thresholds(thresholds or {})
     last = Suppression(_FLOOR, limits["iou"], round(limits["keep"]))
     if with_nms:

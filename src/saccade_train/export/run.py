@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -29,6 +30,7 @@ def export_run(
     *,
     thresholds: Mapping[str, float] | None = None,
     with_nms: bool = False,
+    size: tuple[int, int] | None = None,
     **options: Unpack[ExportOptions],
 ) -> ExportReport:
     """Export the best model of a run folder; recipe, classes and scores come from the folder.
@@ -39,6 +41,7 @@ def export_run(
         thresholds: score limits for the card, by name; for detectors and models of text. What isn't
             given is taken from the recipe, which was scored with it.
         with_nms: end the graph of a detector in NMS.
+        size: (height, width) of a detector's input, multiples of 32, in place of the recipe's.
         options: see :class:`ExportOptions`. ``recipe`` and ``scores`` are those of the folder.
 
     Raises:
@@ -57,14 +60,18 @@ def export_run(
     pixels = {"mean": data.mean, "std": data.std}
     if with_nms and recipe.task != "detect":
         raise OptionError(f"{run}: a model to {recipe.task} has no boxes for NMS (--nms)")
+    if size is not None and recipe.task != "detect":
+        raise OptionError(f"{run}: only a detector may be of another size than its recipe says")
     match recipe.task:
         case "detect":
-            rules = data.suppress
+            rules, prepare = data.suppress, data.prepare()
+            if size is not None:
+                prepare = dataclasses.replace(prepare, height=size[0], width=size[1])
             return export_detector(
                 model,
                 out,
                 labels=trained.classes,
-                prepare=data.prepare(),
+                prepare=prepare,
                 thresholds={"iou": rules.iou, "keep": rules.keep} | dict(thresholds or {}),
                 with_nms=with_nms,
                 **pixels,

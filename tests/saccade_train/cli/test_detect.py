@@ -99,6 +99,18 @@ def test_nms_and_thresholds(
     capsys.readouterr()
 
 
+def test_another_size(place: Path, tmp_path: Path) -> None:
+    out = tmp_path / "larger.onnx"
+    assert main(["export", str(place / "run"), "-o", str(out), "--size", "96x128"]) == 0
+    card = read_card(out)
+    assert (card.prepare.height, card.prepare.width) == (96, 128)
+    assert main(["verify", str(out)]) == 0
+    left = _main(["export", place / "run", "-o", out, "--size", "100"])
+    assert "100 x 100 pixels; both sides must be multiples of 32" in left.stderr
+    left = _main(["export", place / "run", "-o", out, "--size", "large"])
+    assert "--size 'large': expected one side or HEIGHTxWIDTH" in left.stderr
+
+
 def test_eval_of_a_file_without_torch(place: Path) -> None:
     result = run_cli(
         "eval", place / "m.onnx", "--data", place / "data", "--json",
