@@ -266,6 +266,23 @@ class Gallery:
         """Each label and the number of its items, sorted by label."""
         return self._store.count_by_label()
 
+    def vectors(
+        self,
+    ) -> tuple[npt.NDArray[np.int64], tuple[str, ...], npt.NDArray[np.float32]]:
+        """Everything that is in the gallery, as one snapshot.
+
+        Returns:
+            Ids (N,) int64 in the order in which they were added, their N labels, and their vectors
+            (N, D) float32 of unit length.
+        """
+        with self._store.snapshot():
+            pages = list(self._store.vectors_after(0))
+            ids = np.concatenate([page[0] for page in pages]) if pages else np.empty(0, np.int64)
+            names = self._store.labels_of(ids.tolist())
+        vectors = [page[1] for page in pages] or [np.empty((0, self.dim), np.float32)]
+        labels = tuple(names[item] for item in ids.tolist())
+        return ids, labels, np.concatenate(vectors)
+
     def search(self, queries: npt.NDArray[np.float32], k: int = 5) -> Found:
         """Find the nearest items by cosine similarity, exactly.
 

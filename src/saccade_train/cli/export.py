@@ -80,20 +80,24 @@ def export(
       saccade export runs/flowers -o flowers.onnx --licence CC-BY-4.0 --data-note "Flowers 102"
     """  # noqa: D301
     from saccade_train.export.run import export_run
+    from saccade_train.export.write import ExportOptions
 
-    options = {} if tolerance is None else {"tolerance": tolerance}
     runtimes = ("onnxruntime", *[name for name in check or [] if name != "onnxruntime"])
+    options = ExportOptions(
+        licence=licence,
+        training_data=data_note,
+        notes=notes,
+        pictures=None if pictures is None else _read(pictures, count),
+        runtimes=runtimes,
+    )
+    if tolerance is not None:
+        options["tolerance"] = tolerance
     report = export_run(
         run,
         out,
         thresholds=_thresholds(threshold or []),
         with_nms=nms,
         size=None if size is None else _size(size),
-        licence=licence,
-        training_data=data_note,
-        notes=notes,
-        pictures=None if pictures is None else _read(pictures, count),
-        runtimes=runtimes,
         **options,
     )
     if json:
