@@ -39,7 +39,7 @@ def ship_detector(run: Path, packs: Path, thresholds: dict[str, float]) -> None:
     data = f"{DRAWN}; 160 pages of {RECEIPTS}; 32 {PRINT}. No pretrained weights."
     notes = "Finds lines of Latin text on receipts and print. The val pages chose the checkpoint."
     with tempfile.TemporaryDirectory() as place:
-        file = Path(place) / "db_latin.onnx"
+        file = Path(place) / "db_r10_latin.onnx"
         pages = open_text_pages(packs / "ocr_sroie_receipts.zip", "train")
         export_run(
             run,

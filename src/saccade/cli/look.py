@@ -20,7 +20,16 @@ from saccade.cli.common import (
     print_json,
     progress,
 )
-from saccade.cli.recognize import DEFAULT_THRESHOLD, ThresholdOption, print_objects
+from saccade.cli.recognize import (
+    MAX_OBJECTS,
+    AllOption,
+    DetectorOption,
+    MaxObjectsOption,
+    ThresholdOption,
+    TopOption,
+    chosen_detector,
+    print_objects,
+)
 
 if TYPE_CHECKING:
     from saccade.results import Look
@@ -36,7 +45,11 @@ def look(
             "--gallery", "-g", metavar="PLACE", help="Name by this gallery, not by a classifier."
         ),
     ] = None,
-    threshold: ThresholdOption = DEFAULT_THRESHOLD,
+    detector: DetectorOption = None,
+    top: TopOption = 5,
+    threshold: ThresholdOption = None,
+    max_objects: MaxObjectsOption = MAX_OBJECTS,
+    every: AllOption = False,
     text: Annotated[
         bool, typer.Option("--text/--no-text", help="Whether to read the text too.")
     ] = True,
@@ -48,8 +61,9 @@ def look(
 ) -> None:
     """Look at pictures: what is in them, in one answer.
 
-    In this version a picture is one object, the whole frame, named by the gallery or else by the
-    classifier; single objects are not found. Its text is read where models to read it are shipped.
+    With a gallery, things are found and named as 'saccade recognize' does it. Without one, a
+    detector that is given names what it finds by its own classes; else the picture gets its most
+    likely class. Text is read where models to read it are shipped.
 
     \b
     Examples:
@@ -61,12 +75,18 @@ def look(
     from saccade.tasks.look import Looker
 
     looker = Looker(
-        gallery, model, reader=None if text else False, runtime=runtime, threads=threads
+        gallery,
+        model,
+        detector=chosen_detector(detector),
+        reader=None if text else False,
+        runtime=runtime,
+        threads=threads,
     )
     paths, complete = expand(images)
     drawings = Drawings(draw, len(paths))
     found: list[Look] = []
-    for answer in progress(looker.many(paths, threshold=threshold), len(paths), "look"):
+    answers = looker.many(paths, top=top, threshold=threshold, max_objects=max_objects, every=every)
+    for answer in progress(answers, len(paths), "look"):
         if isinstance(answer, Failed):
             complain(answer)
             complete = False

@@ -1,6 +1,9 @@
 """The living gallery: labelled vectors in a folder, and what is most similar to a picture."""
 
-from saccade.gallery.gallery import Added, Found, Gallery, NewItem
+from saccade.gallery.checking import Checked, check, stats
+from saccade.gallery.gallery import Gallery
+from saccade.gallery.items import Added, Found, Item, NewItem, Renamed
+from saccade.gallery.lists import labelled_list
 from saccade.gallery.pictures import (
     AddReport,
     Picture,
@@ -10,14 +13,16 @@ from saccade.gallery.pictures import (
     content_hash,
     create_gallery,
     labelled_folder,
-    labelled_list,
     with_label,
 )
-from saccade.gallery.store import Item
+from saccade.gallery.reembedding import Reembedded, reembed
+from saccade.gallery.refined import search_refined
+from saccade.gallery.transfer import export_gallery, import_gallery
 
 __all__ = [
     "AddReport",
     "Added",
+    "Checked",
     "Found",
     "Gallery",
     "Item",
@@ -25,10 +30,18 @@ __all__ = [
     "Picture",
     "PictureEmbedder",
     "Pictures",
+    "Reembedded",
+    "Renamed",
     "add_pictures",
+    "check",
     "content_hash",
     "create_gallery",
+    "export_gallery",
+    "import_gallery",
     "labelled_folder",
     "labelled_list",
+    "reembed",
+    "search_refined",
+    "stats",
     "with_label",
 ]

@@ -4,89 +4,38 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import threading
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from saccade.errors import GalleryError, OptionError
-from saccade.gallery.index import Stamp, VectorIndex, load_cache, save_cache
-from saccade.gallery.store import Item, Row, Store
-from saccade.runtime.threads import available_threads
+from saccade.gallery.codec import Codec
+from saccade.gallery.filters import Filter
+from saccade.gallery.items import Added, Found, Item, NewItem, Renamed
+from saccade.gallery.kinds import AUTO, BIT_KINDS, check_kind
+from saccade.gallery.places import new_place
+from saccade.gallery.rows import checked, new_row
+from saccade.gallery.schema import create_file
+from saccade.gallery.searching import Searcher
+from saccade.gallery.store import Store
 
-__all__ = ["Added", "Found", "Gallery", "NewItem"]
+if TYPE_CHECKING:
+    from saccade.gallery.calibration import Calibration
+
+__all__ = ["Gallery"]
 
 _STORE = "gallery.sqlite"
-_CACHE = "index.faiss"
-_UNIT_TOLERANCE = 1e-3
-# The cache file is rewritten when this share of its vectors had to come from the store. Each vector
-# is then rewritten a bounded number of times, and a short tail is read from the store within
-# milliseconds.
-_REWRITE_SHARE = 0.1
-
-
-@dataclass(frozen=True, eq=False)
-class NewItem:
-    """What is added to a gallery.
-
-    Attributes:
-        label: What it shows; any text that is not blank.
-        vector: (D,) float32 of unit length, from the gallery's model.
-        content: Hash of the picture's content; the same content under the same label is one item.
-        source: Where the picture came from.
-        metadata: Anything that JSON can say.
-    """
-
-    label: str
-    vector: npt.NDArray[np.float32]
-    content: str
-    source: str = ""
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Added:
-    """What an ``add`` did.
-
-    Attributes:
-        ids: The new items' ids, in order.
-        duplicates: How many were there already and were left as they are.
-    """
-
-    ids: tuple[int, ...]
-    duplicates: int
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """The answer to a search: for each of Q queries the k nearest items, best first.
-
-    Attributes:
-        ids: (Q, k) int64; -1 where the gallery had no more.
-        scores: (Q, k) float32 in [-1, 1], the cosine similarity; -inf beside an id of -1.
-        labels: Q tuples of k labels; None beside an id of -1.
-    """
-
-    ids: npt.NDArray[np.int64]
-    scores: npt.NDArray[np.float32]
-    labels: tuple[tuple[str | None, ...], ...]
-
-    def __len__(self) -> int:
-        return len(self.ids)
 
 
 class Gallery:
     """A folder of labelled vectors; many may read it and write to it at the same time.
 
-    SQLite (``gallery.sqlite``) is the truth and each ``add`` is a transaction; the FAISS index
+    SQLite (``gallery.sqlite``) is the truth and each change is a transaction; the FAISS index
     (``index.faiss``) is a cache that is extended or rebuilt when the truth has moved on, also by
     another process. One instance serves many threads; after a fork, open it anew.
 
@@ -101,14 +50,21 @@ class Gallery:
         """Use :meth:`open` or :meth:`create`."""
         self._place = place
         self._store = store
-        self._lock = threading.Lock()
-        self._index: VectorIndex | None = None
-        self._stamp = Stamp(epoch="", last_id=0, mark=b"")
-        self._threads = available_threads()
+        self._searcher = Searcher(store)
+        # Another process may put another model's vectors in place; whoever opened it for the old
+        # ones must hear of it.
+        self._fingerprint = store.meta["fingerprint"]
 
     @classmethod
     def create(
-        cls, place: str | os.PathLike[str], *, model: str, fingerprint: str, dim: int
+        cls,
+        place: str | os.PathLike[str],
+        *,
+        model: str,
+        fingerprint: str,
+        dim: int,
+        index: str = AUTO,
+        storage: str | None = None,
     ) -> Gallery:
         """Make an empty gallery and open it.
 
@@ -118,30 +74,21 @@ class Gallery:
                 ``recognize``.
             fingerprint: The model's fingerprint; only vectors of the same one may come in.
             dim: Length of the vectors.
+            index: Kind of index, see :mod:`saccade.gallery.kinds`; ``auto`` goes by the size.
+            storage: ``"float"`` keeps vectors as they are, ``"bits"`` their signs; None keeps bits
+                for a binary kind of index, else floats.
 
         Raises:
             GalleryError: The place exists, or cannot be written.
-            OptionError: ``dim`` is below 1.
+            OptionError: ``dim`` is below 1, or no multiple of 8 for bits; no such kind of index.
         """
-        target = Path(place).absolute()
-        if dim < 1:
-            raise OptionError(f"dim is {dim}; vectors have at least 1 dimension")
-        if os.path.lexists(target):
-            raise GalleryError(
-                f"{place} exists already; give a new place, or add to it with:"
-                f" saccade gallery add {place} PICTURES..."
-            )
-        # Built beside its place and renamed, so that no half-made gallery is ever seen.
-        temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
-        try:
-            temporary.mkdir()
-            meta = {"model": model, "fingerprint": fingerprint}
-            Store.create(temporary / _STORE, dim=dim, meta=meta)
-            temporary.rename(target)
-        except OSError as error:
-            raise GalleryError(f"{place} cannot be created: {error.strerror or error}") from error
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        storage = storage or ("bits" if index in BIT_KINDS else "float")
+        codec = Codec(dim, storage)
+        check_kind(index, storage)
+        meta = {"model": model, "fingerprint": fingerprint, "dim": str(dim)}
+        meta |= {"storage": storage, "index": index}
+        with new_place(place) as temporary:
+            create_file(temporary / _STORE, vector_bytes=codec.size, meta=meta)
         return cls.open(place)
 
     @classmethod
@@ -170,6 +117,16 @@ class Gallery:
         return self._place
 
     @property
+    def store(self) -> Store:
+        """The truth; for the verbs of this package."""
+        return self._store
+
+    @property
+    def searcher(self) -> Searcher:
+        """What answers queries; for the verbs of this package."""
+        return self._searcher
+
+    @property
     def model(self) -> str:
         """Name or file of the model that made the vectors."""
         return self._store.meta["model"]
@@ -185,9 +142,33 @@ class Gallery:
         return int(self._store.meta["dim"])
 
     @property
+    def storage(self) -> str:
+        """``"float"``, or ``"bits"`` where only the signs of the vectors are kept."""
+        return self._store.meta["storage"]
+
+    @property
+    def index(self) -> str:
+        """The kind of index that was told, or ``auto``."""
+        return self._store.meta["index"]
+
+    @property
     def created(self) -> str:
         """When the gallery was made, UTC, ISO 8601."""
         return self._store.meta["created"]
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What a similarity means in this gallery; None before :meth:`set_calibration`."""
+        from saccade.gallery.calibration import Calibration
+
+        text = self._store.meta.get("calibration")
+        return None if text is None else Calibration.from_dict(json.loads(text))
+
+    def set_calibration(self, calibration: Calibration | None) -> None:
+        """Keep a calibration, or forget it. A re-embedding forgets it too."""
+        plain = None if calibration is None else json.dumps(calibration.to_dict())
+        with self._store.writing():
+            self._store.set_meta("calibration", plain)
 
     def __len__(self) -> int:
         return self._store.count()
@@ -208,9 +189,8 @@ class Gallery:
 
     def close(self) -> None:
         """Let go of the files."""
-        with self._lock:
-            self._index = None
-            self._store.close()
+        self._searcher.forget()
+        self._store.close()
 
     def check_model(self, fingerprint: str, model: str = "the given one") -> None:
         """Refuse a model whose vectors would not be comparable.
@@ -223,7 +203,7 @@ class Gallery:
                 f"the gallery {self._place} was made with the model {self.model} (fingerprint"
                 f" {self.fingerprint[:12]}), not with {model} ({fingerprint[:12]}): their vectors"
                 f" cannot be compared; use --model {self.model}, or create a new gallery with the"
-                " other model"
+                f" other model, or change this one: saccade gallery re-embed {self._place}"
             )
 
     def add(self, items: Iterable[NewItem], *, fingerprint: str, batch: int = 256) -> Added:
@@ -248,19 +228,81 @@ class Gallery:
         stream = iter(items)
         ids: list[int] = []
         duplicates = 0
-        while some := [self._row(item) for item in islice(stream, batch)]:
-            new = self._store.insert(some)
+        codec = self._store.codec
+        while some := [new_row(item, codec, self._place) for item in islice(stream, batch)]:
+            new = self._store.insert(some, fingerprint=fingerprint)
             ids += new
             duplicates += len(some) - len(new)
         return Added(ids=tuple(ids), duplicates=duplicates)
+
+    def remove(
+        self, ids: Iterable[int] = (), *, label: str | None = None, source: str | None = None
+    ) -> int:
+        """Remove items, all at once: those of some ids, those of a label, those of a source.
+
+        Returns:
+            How many were removed.
+
+        Raises:
+            GalleryError: An id, the label or the source is not there; nothing is removed then.
+        """
+        some = sorted(set(ids))
+        known = self._store.labels_of(some)
+        if missing := [item for item in some if item not in known]:
+            raise GalleryError(f"{self._place} has no item of id {missing[0]}; {self._see()}")
+        for name, value, where in (
+            ("label", label, Filter.of(label=label)),
+            ("source", source, Filter.of(source=source)),
+        ):
+            if value is None:
+                continue
+            more = [item.id for item in self._store.items(where)]
+            if not more:
+                raise GalleryError(f"{self._place} has no item of {name} {value!r}; {self._see()}")
+            some += more
+        self._store.remove(sorted(set(some)))
+        return len(set(some))
+
+    def rename(self, old: str, new: str) -> Renamed:
+        """Give all items of one label another one; what is there under it already is merged.
+
+        Raises:
+            GalleryError: There is no such label, or the new one is blank or no text.
+        """
+        _check_label(new)
+        done = self._store.rename(old, new) if old != new else Renamed(0, 0)
+        if done == Renamed(0, 0) and old not in self.labels():
+            raise GalleryError(f"{self._place} has no picture labelled {old!r}; {self._see()}")
+        return done
+
+    def relabel(self, item_id: int, new: str) -> Renamed:
+        """Give one item another label; where the same content is there already, it is merged.
+
+        Raises:
+            GalleryError: There is no such item, or the label is blank or no text.
+        """
+        _check_label(new)
+        if item_id not in self._store.labels_of([item_id]):
+            raise GalleryError(f"{self._place} has no item of id {item_id}; {self._see()}")
+        return self._store.relabel(item_id, new)
 
     def contains(self, label: str, content: str) -> bool:
         """Whether a picture of this content is there under this label."""
         return self._store.contains(label, content)
 
-    def items(self, label: str | None = None) -> Iterator[Item]:
-        """All items, or those of one label, in the order in which they were added."""
-        return self._store.items(label)
+    def has_source(self, source: str) -> bool:
+        """Whether something came from there."""
+        return bool(self._store.all("SELECT 1 FROM items WHERE source = ? LIMIT 1", source))
+
+    def items(
+        self, label: str | None = None, *, where: Mapping[str, Any] | None = None
+    ) -> Iterator[Item]:
+        """All items, or those of one label and metadata, in the order in which they were added."""
+        return self._store.items(Filter.of(where, label=label))
+
+    def get(self, ids: Iterable[int]) -> dict[int, Item]:
+        """The items of some ids, by id; those that do not exist are left out."""
+        return self._store.get(list(ids))
 
     def labels(self) -> dict[str, int]:
         """Each label and the number of its items, sorted by label."""
@@ -276,15 +318,23 @@ class Gallery:
             (N, D) float32 of unit length.
         """
         with self._store.snapshot():
+            codec = self._store.codec
             pages = list(self._store.vectors_after(0))
-            ids = np.concatenate([page[0] for page in pages]) if pages else np.empty(0, np.int64)
-            names = self._store.labels_of(ids.tolist())
-        vectors = [page[1] for page in pages] or [np.empty((0, self.dim), np.float32)]
-        labels = tuple(names[item] for item in ids.tolist())
-        return ids, labels, np.concatenate(vectors)
+            names = dict(self._store.all("SELECT id, label FROM items"))
+        vectors = [np.empty((0, codec.dim), np.float32)]
+        vectors += [codec.vectors(rows) for _, rows in pages]
+        ids = np.concatenate([np.empty(0, np.int64), *(ids for ids, _ in pages)])
+        return ids, tuple(names[item] for item in ids.tolist()), np.concatenate(vectors)
 
-    def search(self, queries: npt.NDArray[np.float32], k: int = 5) -> Found:
-        """Find the nearest items by cosine similarity, exactly.
+    def search(
+        self,
+        queries: npt.NDArray[np.float32],
+        k: int = 5,
+        *,
+        where: Mapping[str, Any] | None = None,
+        fingerprint: str | None = None,
+    ) -> Found:
+        """Find the nearest items by cosine similarity, exactly unless the index is approximate.
 
         It sees everything that any process had added when it was called. The vectors must come from
         the gallery's model; :meth:`check_model` tells.
@@ -292,74 +342,66 @@ class Gallery:
         Args:
             queries: (Q, D) float32, of unit length.
             k: How many for each query; may be above the gallery's size.
+            where: Only items whose metadata has these values; then exact at any size, in a time
+                that grows with the number of such items. See :meth:`Filter.of`.
+            fingerprint: Of the model that made the queries; None for the one that the gallery had
+                when it was opened.
 
         Returns:
             Q answers of k places; places beyond the gallery's size are padded.
 
         Raises:
-            GalleryError: Queries of another length, not of unit length, or not finite.
+            GalleryError: Queries of another length, not of unit length, or not finite; or the
+                gallery has been re-embedded with another model since it was opened.
             OptionError: ``k`` is below 1.
         """
         if k < 1:
             raise OptionError(f"k is {k}; ask for 1 or more neighbours")
-        queries = self._checked(np.asarray(queries))
-        # One snapshot for index and labels: an answer never mixes two states of the truth.
-        with self._lock, self._store.snapshot():
-            ids, scores = self._current_index().search(queries, k, threads=self._threads)
-            names = self._store.labels_of(np.unique(ids[ids >= 0]).tolist())
-        np.clip(scores, -1.0, 1.0, out=scores, where=ids >= 0)  # rounding may exceed 1 by an ulp
-        labels = tuple(tuple(names.get(item) for item in row) for row in ids.tolist())
-        return Found(ids=ids, scores=scores, labels=labels)
+        fingerprint = fingerprint or self._fingerprint
+        codec, version = self._searcher.codec_for(fingerprint)
+        queries = checked(np.asarray(queries), codec, self._place)
+        if where:
+            return self._searcher.search_where(queries, k, fingerprint, Filter.of(where))
+        return self._searcher.search(queries, k, fingerprint, version)
 
-    def _current_index(self) -> VectorIndex:
-        """The index at the truth's present state; called inside a snapshot, under the lock."""
-        truth = self._store.state()
-        index, stamp = self._index, self._stamp
-        if index is None:
-            cached = load_cache(self._place / _CACHE, self.dim)
-            index, stamp = cached or (VectorIndex(self.dim), Stamp(truth.epoch, 0, b""))
-            if stamp.last_id and stamp.mark != self._store.mark(stamp.last_id):
-                index, stamp = VectorIndex(self.dim), Stamp(truth.epoch, 0, b"")
-        if stamp.epoch != truth.epoch or stamp.last_id > truth.last_id:
-            index, stamp = VectorIndex(self.dim), Stamp(truth.epoch, 0, b"")
-        self._index = None  # an index that is half extended must not survive an interruption
-        if stamp.last_id < truth.last_id:
-            before = len(index)
-            for ids, vectors in self._store.vectors_after(stamp.last_id):
-                index.add(ids, vectors)
-            stamp = Stamp(truth.epoch, truth.last_id, self._store.mark(truth.last_id))
-            if len(index) - before >= _REWRITE_SHARE * len(index):
-                save_cache(self._place / _CACHE, index, stamp)
-        self._index, self._stamp = index, stamp
-        return index
+    def set_index(self, kind: str) -> None:
+        """Tell the kind of index; :meth:`build_index` makes it.
 
-    def _row(self, item: NewItem) -> Row:
-        if not item.label.strip():
-            raise GalleryError(f"the label of {item.source or 'an item'} is blank; give it a name")
-        vector = self._checked(np.asarray(item.vector)[None])[0]
-        try:
-            metadata = json.dumps(dict(item.metadata), ensure_ascii=False, allow_nan=False)
-            for text in (item.label, item.source, item.content, metadata):
-                text.encode()
-        except (TypeError, ValueError) as error:  # UnicodeEncodeError is a ValueError
-            raise GalleryError(
-                f"{item.label!r} cannot be added: its texts must be UTF-8 and its metadata JSON"
-                f" ({error})"
-            ) from error
-        return Row(item.label, item.source, item.content, metadata, vector.astype("<f4").tobytes())
+        Raises:
+            OptionError: No such kind.
+            GalleryError: It does not fit what the gallery keeps.
+        """
+        check_kind(kind, self.storage)
+        with self._store.writing():
+            self._store.set_meta("index", kind)
 
-    def _checked(self, vectors: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Vectors (N, D) as float32, or a GalleryError."""
-        if vectors.ndim != 2 or vectors.shape[1] != self.dim:
-            raise GalleryError(
-                f"vectors of shape {vectors.shape} do not fit the gallery {self._place};"
-                f" expected (N, {self.dim}) from the model {self.model}"
-            )
-        values = np.asarray(vectors, dtype=np.float32)
-        lengths = np.linalg.norm(values, axis=1)
-        wrong = ~(np.abs(lengths - 1.0) <= _UNIT_TOLERANCE)  # catches NaN too
-        if wrong.any():
-            raise GalleryError(
-                f"a vector has length {lengths[wrong][0]:.4g}; expected 1: divide it by its norm"
-            )
-        return values
+    def build_index(self, *, force: bool = True) -> str | None:
+        """Build or extend the index; searches go on with the old one meanwhile.
+
+        Args:
+            force: False builds only what has fallen too far behind, which those who add may ask for
+                after every add.
+
+        Returns:
+            The kind that was built; None if nothing was.
+        """
+        if not force and not self._searcher.is_behind():
+            return None
+        return self._searcher.build()
+
+    def accept_model(self) -> None:
+        """Take the present model for the one that queries will come from."""
+        self._fingerprint = self.fingerprint
+        self._searcher.forget()
+
+    def _see(self) -> str:
+        return f"see what it has with: saccade gallery list {self._place}"
+
+
+def _check_label(label: str) -> None:
+    try:
+        label.encode()
+    except UnicodeEncodeError:
+        raise GalleryError(f"the label {label!r} is not UTF-8 text; give another") from None
+    if not label.strip():
+        raise GalleryError("the new label is blank; give it a name")

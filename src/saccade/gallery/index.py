@@ -1,205 +1,161 @@
-"""The cache of a gallery: its vectors in a FAISS index, and the file that keeps it between runs.
+"""The vectors of a gallery in a FAISS index, searched by similarity.
 
-The index answers "which vectors have the largest inner product", exactly (a flat index). It is
-never the truth: whoever finds the file missing, stale or damaged rebuilds it from the store, and
-whoever may not write it works without.
-
-The file is what FAISS writes, followed by a footer that says which state of the truth it holds and
-what the checksum is. FAISS ignores what follows its own bytes, so the two cannot drift apart: one
-rename replaces both.
+An index is a *main* part of some kind and, unless that is flat, a flat *tail* of what was added
+since the main part was built: neither a graph nor trained lists have to be touched by a search that
+follows an add. What was removed is taken out of flat parts; in others its place is marked, and a
+search asks for more until enough of what it got is alive.
 """
 
 from __future__ import annotations
 
-import logging
-import os
-import struct
-import time
-import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import faiss as _faiss
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Stamp", "VectorIndex", "load_cache", "save_cache"]
+from saccade.gallery.codec import Codec
+from saccade.gallery.kinds import build, is_flat
 
-faiss: Any = _faiss  # its type stubs lack the classes for reading and writing
+__all__ = ["VectorIndex", "best"]
 
-_logger = logging.getLogger(__name__)
+faiss: Any = _faiss
 
-_MAGIC = b"SACCIDX1"
-_FOOTER = struct.Struct("<QI32sq16s8s")  # payload bytes, crc32, epoch, last id, its mark, magic
-_CHUNK = 1 << 20
-_ABANDONED_SECONDS = 600.0
-
-
-@dataclass(frozen=True)
-class Stamp:
-    """Which state of the truth an index holds: all items of this epoch up to this id.
-
-    Attributes:
-        epoch: The store's epoch (32 hex digits).
-        last_id: The highest id inside; 0 when empty.
-        mark: The store's mark of that item, so that a restored older truth that grew again is
-            noticed.
-    """
-
-    epoch: str
-    last_id: int
-    mark: bytes
+Ids = npt.NDArray[np.int64]
+Scores = npt.NDArray[np.float32]
 
 
 class VectorIndex:
-    """Unit vectors under int64 ids, searched exactly by inner product.
+    """Vectors under int64 ids, which come in growing order. The gallery guards it from threads.
 
-    Not thread-safe by itself: the gallery guards it.
+    Args:
+        codec: How the rows are kept.
+        kind: Of the main part.
+        inner: What FAISS holds of the main part; None for an empty flat one.
+        ids: (N,) int64, of the main part's places; -1 for what was removed.
     """
 
-    def __init__(self, dim: int, inner: Any = None) -> None:
-        self.dim = dim
-        self._inner = faiss.IndexIDMap2(faiss.IndexFlatIP(dim)) if inner is None else inner
+    def __init__(
+        self, codec: Codec, kind: str | None = None, inner: Any = None, ids: Ids | None = None
+    ) -> None:
+        flat = "binary-flat" if codec.storage == "bits" else "flat"
+        self.codec = codec
+        self.kind = kind or flat
+        self.main = _Part(codec, build(flat, codec.dim) if inner is None else inner, ids)
+        self.tail = self.main if is_flat(self.kind) else _Part(codec, build(flat, codec.dim))
 
     def __len__(self) -> int:
-        return int(self._inner.ntotal)
+        """Number of vectors that can be found."""
+        alive = len(self.main) - self.main.dead
+        return alive if self.tail is self.main else alive + len(self.tail)
 
-    def add(self, ids: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32]) -> None:
-        """Add vectors (N, D) float32 under ids (N,) int64, which must be new."""
-        self._inner.add_with_ids(np.ascontiguousarray(vectors), ids)
+    def add(self, ids: Ids, rows: npt.NDArray[Any]) -> None:
+        """Add rows (as of the codec) under ids (N,), which are above all that are there."""
+        self.tail.add(ids, rows)
 
-    def search(
-        self, queries: npt.NDArray[np.float32], k: int, *, threads: int
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    def remove(self, ids: Ids) -> None:
+        """Remove what there is of some ids."""
+        self.tail.take_out(ids)
+        if self.tail is not self.main:
+            self.main.mark_dead(ids)
+
+    def search(self, queries: Scores, k: int, *, threads: int) -> tuple[Ids, Scores]:
         """The k best for each query, best first.
 
         Args:
-            queries: (Q, D) float32.
+            queries: (Q, D) float32 of unit length.
             k: At least 1; may be above the size.
             threads: How many threads FAISS may use for this call.
 
         Returns:
-            Ids (Q, k) int64, padded with -1, and inner products (Q, k) float32, padded with -inf.
+            Ids (Q, k) int64, padded with -1, and similarities (Q, k) float32, padded with -inf.
         """
-        ids = np.full((len(queries), k), -1, dtype=np.int64)
-        scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
-        have = min(k, len(self))
-        if have and len(queries):
-            # An OpenMP setting of the calling thread only; FAISS's own default ignores cgroup
-            # quotas.
-            faiss.omp_set_num_threads(threads)
-            scores[:, :have], ids[:, :have] = self._inner.search(
-                np.ascontiguousarray(queries), have
-            )
-        return ids, scores
-
-    def write(self, write: Callable[[bytes], int]) -> None:
-        """Write FAISS's bytes through a function."""
-        faiss.write_index(self._inner, faiss.PyCallbackIOWriter(write, _CHUNK))
+        if not len(queries) or not len(self):
+            empty = np.full((len(queries), k), -1, dtype=np.int64)
+            return empty, np.full((len(queries), k), -np.inf, dtype=np.float32)
+        # An OpenMP setting of the calling thread only; FAISS's own default ignores cgroup quotas.
+        faiss.omp_set_num_threads(threads)
+        rows = self.codec.rows(queries)
+        found = self.main.search(rows, k)
+        if self.tail is self.main or not len(self.tail):
+            return found
+        other = self.tail.search(rows, k)
+        ids = np.concatenate([found[0], other[0]], axis=1)
+        return best(ids, np.concatenate([found[1], other[1]], axis=1), k)
 
 
-def load_cache(file: Path, dim: int) -> tuple[VectorIndex, Stamp] | None:
-    """Read a cache file, or say (as None, with a log line) that there is none to be used.
+class _Part:
+    """One FAISS index and the ids of its places."""
+
+    def __init__(self, codec: Codec, inner: Any, ids: Ids | None = None) -> None:
+        self._codec = codec
+        self.inner = inner
+        self.ids: Ids = np.empty(0, np.int64) if ids is None else ids
+        self._more: list[Ids] = []
+        self.dead = int((self.ids < 0).sum())
+
+    def __len__(self) -> int:
+        return int(self.inner.ntotal)
+
+    def add(self, ids: Ids, rows: npt.NDArray[Any]) -> None:
+        self.inner.add(np.ascontiguousarray(rows))
+        self._more.append(ids)
+
+    def settle(self) -> Ids:
+        """The ids of all places."""
+        if self._more:
+            self.ids = np.concatenate([self.ids, *self._more])
+            self._more = []
+        return self.ids
+
+    def take_out(self, ids: Ids) -> None:
+        """Remove from a flat index; those behind move up."""
+        places = np.flatnonzero(np.isin(self.settle(), ids))
+        if len(places):
+            self.inner.remove_ids(faiss.IDSelectorBatch(places))
+            self.ids = np.delete(self.ids, places)
+
+    def mark_dead(self, ids: Ids) -> None:
+        places = np.isin(self.settle(), ids)
+        self.ids = np.where(places, -1, self.ids)
+        self.dead += int(places.sum())
+
+    def search(self, rows: npt.NDArray[Any], k: int) -> tuple[Ids, Scores]:
+        """As of the index; asks for more until k are alive, or everything was asked for."""
+        ids = self.settle()
+        size = len(self)
+        ask = min(k + min(self.dead, k + 16), size)
+        while True:
+            scores, places = self._scores(*self.inner.search(rows, ask))
+            if not self.dead and ask == k:  # sorted and whole as it is
+                found = ids[places]
+                if (none := places < 0).any():
+                    found[none], scores[none] = -1, -np.inf
+                return found, scores
+            found = np.where(places >= 0, ids[places], -1)
+            scores[found < 0] = -np.inf
+            enough = not self.dead or bool(((found >= 0).sum(axis=1) >= k).all())
+            if enough or ask == size:
+                return best(found, scores, k)
+            ask = min(4 * ask, size)
+
+    def _scores(self, values: npt.NDArray[Any], places: Ids) -> tuple[Scores, Ids]:
+        if self._codec.storage == "bits":  # Hamming distances
+            return 1 - values.astype(np.float32) * np.float32(2 / self._codec.dim), places
+        return values, places
+
+
+def best(ids: Ids, scores: Scores, k: int) -> tuple[Ids, Scores]:
+    """The k best of some candidates, best first, padded.
 
     Args:
-        file: The cache file; may be missing, cut short, overwritten or of something else.
-        dim: The length of the gallery's vectors.
+        ids: (Q, M) int64, -1 for none.
+        scores: (Q, M) float32, -inf for none.
+        k: How many; may be above M.
     """
-    try:
-        with file.open("rb") as stream:
-            stamp = _checked_stamp(stream)
-            stream.seek(0)
-            inner = faiss.read_index(faiss.PyCallbackIOReader(stream.read, _CHUNK))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: how FAISS complains
-        _logger.info("the cache %s is not used and will be rebuilt: %s", file, error)
-        return None
-    if inner.d != dim:
-        _logger.info("the cache %s has %d dimensions instead of %d", file, inner.d, dim)
-        return None
-    return VectorIndex(dim, inner), stamp
-
-
-def save_cache(file: Path, index: VectorIndex, stamp: Stamp) -> bool:
-    """Write a cache file atomically.
-
-    Returns:
-        False where it could not be written (read-only place, full disk, another process at it): the
-        gallery works without.
-    """
-    temporary = file.with_name(file.name + ".tmp")
-    try:
-        _forget_abandoned(temporary)
-        with temporary.open("xb") as stream:
-            try:
-                _write_checked(stream, index, stamp)
-                stream.flush()
-                os.fsync(stream.fileno())
-                temporary.replace(file)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
-    except FileExistsError:
-        return False  # another process is writing the same thing
-    except (OSError, RuntimeError) as error:
-        _logger.info("the cache %s was not written: %s", file, error)
-        return False
-    return True
-
-
-def _checked_stamp(stream: BinaryIO) -> Stamp:
-    """Read the footer and compare the checksum before FAISS sees a byte.
-
-    Raises:
-        ValueError: It is not a whole cache file.
-    """
-    size = stream.seek(0, os.SEEK_END)
-    if size < _FOOTER.size:
-        raise ValueError("too short")
-    stream.seek(size - _FOOTER.size)
-    length, checksum, epoch, last_id, mark, magic = _FOOTER.unpack(stream.read(_FOOTER.size))
-    if magic != _MAGIC or length != size - _FOOTER.size:
-        raise ValueError("no footer of ours at its end")
-    stream.seek(0)
-    found = 0
-    left = length
-    while left:
-        chunk = stream.read(min(_CHUNK, left))
-        if not chunk:
-            raise ValueError("cut short")
-        found = zlib.crc32(chunk, found)
-        left -= len(chunk)
-    if found != checksum:
-        raise ValueError("its checksum is wrong")
-    return Stamp(epoch=epoch.decode("ascii"), last_id=last_id, mark=mark if last_id else b"")
-
-
-def _write_checked(stream: BinaryIO, index: VectorIndex, stamp: Stamp) -> None:
-    checksum = 0
-    length = 0
-
-    def write(chunk: bytes) -> int:
-        nonlocal checksum, length
-        checksum = zlib.crc32(chunk, checksum)
-        length += len(chunk)
-        return stream.write(chunk)
-
-    index.write(write)
-    stream.write(
-        _FOOTER.pack(
-            length, checksum, stamp.epoch.encode("ascii"), stamp.last_id, stamp.mark, _MAGIC
-        )
-    )
-
-
-def _forget_abandoned(temporary: Path) -> None:
-    """Remove what a killed process left half-written, once it is clear that nobody is at it."""
-    try:
-        age = time.time() - temporary.stat().st_mtime
-    except FileNotFoundError:
-        return
-    if age > _ABANDONED_SECONDS:
-        temporary.unlink(missing_ok=True)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    ids, scores = np.take_along_axis(ids, order, 1), np.take_along_axis(scores, order, 1)
+    if (missing := k - ids.shape[1]) > 0:
+        ids = np.pad(ids, ((0, 0), (0, missing)), constant_values=-1)
+        scores = np.pad(scores, ((0, 0), (0, missing)), constant_values=-np.inf)
+    return ids, scores

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from saccade import zoo
 from saccade.errors import ImageError, OptionError, Problem
-from saccade.gallery.gallery import Gallery, NewItem
+from saccade.gallery.gallery import Gallery
+from saccade.gallery.items import NewItem
+from saccade.gallery.kinds import AUTO
 from saccade.imaging.read import list_images, read_image
 
 __all__ = [
@@ -28,7 +31,7 @@ __all__ = [
     "content_hash",
     "create_gallery",
     "labelled_folder",
-    "labelled_list",
+    "model_name",
     "with_label",
 ]
 
@@ -74,6 +77,7 @@ class Picture:
 
     path: Path
     label: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -146,49 +150,36 @@ def with_label(paths: Iterable[str | os.PathLike[str]], label: str) -> Pictures:
     return result
 
 
-def labelled_list(file: str | os.PathLike[str]) -> Pictures:
-    r"""The pictures of a UTF-8 text file with lines ``path<TAB>label``.
-
-    Paths are relative to the file's folder. Empty lines and lines that begin with ``#`` are
-    skipped; lines that are neither are problems.
-
-    Raises:
-        OptionError: The list cannot be read.
-    """
-    place = Path(file)
-    try:
-        lines = place.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise OptionError(f"the list {file} cannot be read: {reason}") from error
-    found: list[Picture] = []
-    problems: list[Problem] = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        path, tab, label = line.partition("\t")
-        if not tab or not path.strip() or not label.strip():
-            problems.append(Problem(f"{file}:{number}", f"{line!r} is not path<TAB>label"))
-            continue
-        found.append(Picture(place.parent / path.strip(), label.strip()))
-    return Pictures(tuple(found), tuple(problems))
+def model_name(embedder: PictureEmbedder) -> str:
+    """How a gallery remembers a model: a shipped one by name, any other by its file's place."""
+    shipped = embedder.path.parent == zoo.MODELS
+    return embedder.name if shipped else str(embedder.path.absolute())
 
 
-def create_gallery(place: str | os.PathLike[str], embedder: PictureEmbedder) -> Gallery:
+def create_gallery(
+    place: str | os.PathLike[str], embedder: PictureEmbedder, *, index: str = AUTO
+) -> Gallery:
     """Make an empty gallery for the vectors of a model, and open it.
 
     A model that is shipped with Saccade is remembered by its name, any other by the place of its
-    file.
+    file. A model that hashes (its attribute ``hashes`` is true) gets a gallery of bits.
+
+    Args:
+        place: A folder that does not exist yet.
+        embedder: The model.
+        index: Kind of index, see :mod:`saccade.gallery.kinds`.
 
     Raises:
         GalleryError: The place exists, or cannot be written.
+        OptionError: No such kind of index.
     """
-    shipped = embedder.path.parent == zoo.MODELS
     return Gallery.create(
         place,
-        model=embedder.name if shipped else str(embedder.path.absolute()),
+        model=model_name(embedder),
         fingerprint=embedder.fingerprint,
         dim=embedder.dim,
+        index=index,
+        storage="bits" if getattr(embedder, "hashes", False) else None,
     )
 
 
@@ -241,7 +232,9 @@ def add_pictures(
             items: list[NewItem] = []
             for (picture, content), vector in zip(known, vectors, strict=True):
                 if vector.any():
-                    items.append(NewItem(picture.label, vector, content, str(picture.path)))
+                    # Absolute, so that a re-embedding finds the picture from anywhere.
+                    source = os.path.abspath(picture.path)  # noqa: PTH100  (resolves no links)
+                    items.append(NewItem(picture.label, vector, content, source, picture.metadata))
                 else:
                     reason = "the model sees nothing in it; use another picture"
                     report.problems.append(Problem(str(picture.path), reason))
@@ -282,5 +275,9 @@ def _check_texts(picture: Picture) -> None:
             text.encode()
         except UnicodeEncodeError:
             raise ImageError("its name is not valid UTF-8; rename it") from None
+    try:
+        json.dumps(dict(picture.metadata), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ImageError(f"its metadata is not JSON ({error})") from None
     if not picture.label.strip():
         raise ImageError("its label is blank; give it a name")

@@ -1,20 +1,7 @@
-"""The truth of a gallery: one SQLite file.
+"""The truth of a gallery: one SQLite file; :mod:`saccade.gallery.schema` tells its layout.
 
 It holds what was added (labels, sources, content hashes, metadata, vectors) and which model made
 the vectors. Everything else in a gallery's folder can be rebuilt from it.
-
-Layout, format 1 (``PRAGMA user_version``), marked as ours by ``PRAGMA application_id``::
-
-    meta(key, value)    model, fingerprint, dim, created, epoch
-    items(id, label, source, content, metadata, added_at, vector)
-
-Two facts let a cache of the vectors follow cheaply. Ids only grow (``AUTOINCREMENT``, one writer at
-a time), so whatever was added lately has the highest ids. And the *epoch*, a random token, is
-replaced by triggers whenever a row is deleted or a vector is changed; while it stays the same, old
-rows are as they were.
-
-The file is in WAL mode: readers in other processes go on while one writes, and a process that is
-killed loses at most the batch it had not committed.
 """
 
 from __future__ import annotations
@@ -27,7 +14,6 @@ import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,104 +21,51 @@ import numpy as np
 import numpy.typing as npt
 
 from saccade.errors import GalleryError
+from saccade.gallery.codec import Codec
+from saccade.gallery.filters import Filter
+from saccade.gallery.items import Item, Renamed
+from saccade.gallery.schema import TOKEN, connect, now, read_meta, told
 
-__all__ = ["APPLICATION_ID", "FORMAT", "Item", "Row", "State", "Store"]
+__all__ = ["Row", "State", "Store"]
 
-APPLICATION_ID = 0x53414347  # "SACG"
-FORMAT = 1
-BUSY_SECONDS = 30.0
-
-_SCHEMA = """
-PRAGMA page_size = 16384;  -- several vectors a page; 4096 would leave half of each empty
-PRAGMA journal_mode = WAL;
-BEGIN;
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE items (
-    id       INTEGER PRIMARY KEY AUTOINCREMENT,
-    label    TEXT NOT NULL,
-    source   TEXT NOT NULL,
-    content  TEXT NOT NULL,
-    metadata TEXT NOT NULL,
-    added_at TEXT NOT NULL,
-    vector   BLOB NOT NULL CHECK (length(vector) = {vector_bytes}),
-    UNIQUE (label, content)
-);
-CREATE TRIGGER items_deleted AFTER DELETE ON items BEGIN
-    UPDATE meta SET value = lower(hex(randomblob(16))) WHERE key = 'epoch';
-END;
-CREATE TRIGGER items_changed AFTER UPDATE OF id, vector ON items BEGIN
-    UPDATE meta SET value = lower(hex(randomblob(16))) WHERE key = 'epoch';
-END;
-INSERT INTO meta VALUES ('epoch', lower(hex(randomblob(16))));
-PRAGMA application_id = {application_id};
-PRAGMA user_version = {format};
-COMMIT;
-"""
-
-_FROZEN = "mode=ro&immutable=1"
-
-# What SQLite's primary result codes mean to the person at the keyboard.
-_REMEDIES = {
-    sqlite3.SQLITE_BUSY: "another process has been writing to it for too long; try again later",
-    sqlite3.SQLITE_LOCKED: "another process has been writing to it for too long; try again later",
-    sqlite3.SQLITE_READONLY: "it cannot be written; check the permissions, or copy it elsewhere",
-    sqlite3.SQLITE_PERM: "it cannot be written; check the permissions, or copy it elsewhere",
-    sqlite3.SQLITE_FULL: "the disk is full; nothing of this batch was added; free space, run again",
-    sqlite3.SQLITE_CANTOPEN: "its gallery.sqlite cannot be opened; check the permissions",
-    sqlite3.SQLITE_CORRUPT: "its gallery.sqlite is damaged; restore a copy, or create it anew",
-    sqlite3.SQLITE_NOTADB: "its gallery.sqlite is damaged; restore a copy, or create it anew",
-}
-
-
-@dataclass(frozen=True)
-class Item:
-    """One picture of a gallery, without its vector.
-
-    Attributes:
-        id: The number that it keeps for life; never given to another item.
-        label: What the picture shows.
-        source: Where the picture came from (a path, or whatever the adder said).
-        content: Hash of the picture's content; with the label it makes an item unique.
-        metadata: Whatever JSON the adder attached.
-        added_at: When it was added, UTC, ISO 8601.
-    """
-
-    id: int
-    label: str
-    source: str
-    content: str
-    metadata: dict[str, Any]
-    added_at: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """The item as JSON-ready values."""
-        return {
-            "id": self.id,
-            "label": self.label,
-            "source": self.source,
-            "content": self.content,
-            "metadata": self.metadata,
-            "added_at": self.added_at,
-        }
+_PAGE = 4096
 
 
 @dataclass(frozen=True)
 class Row:
-    """What is written for one new item; ``vector`` is little-endian float32 bytes."""
+    """What is written for one new item.
+
+    Attributes:
+        label, source, content, metadata: As of the item; the metadata as JSON text.
+        vector: Its bytes, as of the codec.
+        id: Its id; None for a new one.
+        added_at: When it was added; None for now.
+    """
 
     label: str
     source: str
     content: str
     metadata: str
     vector: bytes
+    id: int | None = None
+    added_at: str | None = None
 
 
 @dataclass(frozen=True)
 class State:
-    """How far the truth has come: the epoch, and the highest id (0 when empty)."""
+    """How far the truth has come.
+
+    Attributes:
+        epoch: Changes when a vector that was there is changed.
+        last_id: The highest id; 0 when empty.
+        removals: The number of the last removal; 0 when there was none.
+        names: Changes when a label that was there is changed.
+    """
 
     epoch: str
     last_id: int
+    removals: int
+    names: str
 
 
 class Store:
@@ -144,38 +77,39 @@ class Store:
         Raises:
             GalleryError: The file is not a gallery's, is of a newer format, or is damaged.
         """
+        self.file = file
         self._place = file.parent
         self._lock = threading.RLock()
-        with _told(self._place):
-            self._connection = _connect(file)
+        with told(self._place):
+            self._connection = connect(file)
             try:
-                self.meta = self._read_meta()
+                read_meta(self._connection, self._place)
             except BaseException:
                 self._connection.close()
                 raise
         # A forgotten store is closed too, so that SQLite tidies up its log.
         self._close = weakref.finalize(self, self._connection.close)
 
-    @staticmethod
-    def create(file: Path, *, dim: int, meta: dict[str, str]) -> None:
-        """Write a new, empty file; the caller makes it appear at its final place.
+    @property
+    def meta(self) -> dict[str, str]:
+        """The facts beside the items, as they are now."""
+        return dict(self.all("SELECT key, value FROM meta"))
 
-        Args:
-            file: Where to write; must not exist.
-            dim: Length of every vector.
-            meta: Facts to keep beside the items.
-        """
-        script = _SCHEMA.format(vector_bytes=4 * dim, application_id=APPLICATION_ID, format=FORMAT)
-        with _told(file.parent), contextlib.closing(sqlite3.connect(file)) as connection:
-            connection.executescript(script)
-            rows = {**meta, "dim": str(dim), "created": _now()}
-            with connection:
-                connection.executemany("INSERT INTO meta VALUES (?, ?)", sorted(rows.items()))
+    @property
+    def codec(self) -> Codec:
+        """How vectors are kept, as of now."""
+        meta = self.meta
+        return Codec(int(meta["dim"]), meta["storage"])
 
     def close(self) -> None:
         """Let go of the file; calling it twice does no harm."""
         with self._lock:
             self._close()
+
+    def version(self) -> tuple[int, int]:
+        """A token that changes whenever this or another connection has written; very cheap."""
+        other = int(self.all("PRAGMA data_version")[0][0])
+        return other, self._connection.total_changes
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -183,186 +117,196 @@ class Store:
         with self._transaction("BEGIN"):
             yield
 
+    @contextlib.contextmanager
+    def writing(self, fingerprint: str | None = None) -> Iterator[None]:
+        """What is written inside is one transaction, and on disk when this ends.
+
+        Args:
+            fingerprint: Of the model whose vectors are written; None where none are.
+
+        Raises:
+            GalleryError: The gallery's vectors are another model's by now.
+        """
+        with self._transaction("BEGIN IMMEDIATE"):
+            if fingerprint is not None and self.meta["fingerprint"] != fingerprint:
+                raise GalleryError(
+                    f"the gallery {self._place} has changed to the model {self.meta['model']}"
+                    " meanwhile; open it again with that model"
+                )
+            yield
+
     def state(self) -> State:
         """How far the truth has come."""
-        row = self._one(
+        row = self.all(
             "SELECT (SELECT value FROM meta WHERE key = 'epoch'),"
-            " (SELECT coalesce(max(id), 0) FROM items)"
-        )
-        return State(epoch=str(row[0]), last_id=int(row[1]))
+            " (SELECT coalesce(max(id), 0) FROM items),"
+            " (SELECT coalesce(max(number), 0) FROM removed),"
+            " (SELECT value FROM meta WHERE key = 'names')"
+        )[0]
+        return State(str(row[0]), int(row[1]), int(row[2]), str(row[3]))
 
     def mark(self, item_id: int) -> bytes:
         """16 bytes that tell this item from any other of its id; empty if there is none."""
-        rows = self._all("SELECT label, content, added_at FROM items WHERE id = ?", item_id)
+        rows = self.all("SELECT content, added_at FROM items WHERE id = ?", item_id)
         return hashlib.sha256("\0".join(rows[0]).encode()).digest()[:16] if rows else b""
 
-    def insert(self, rows: Sequence[Row]) -> list[int]:
+    def insert(self, rows: Sequence[Row], *, fingerprint: str) -> list[int]:
         """Add rows in one transaction; it is on disk when this returns.
 
         Returns:
             The new ids, in order; rows whose label and content were there already are left out.
         """
-        now = _now()
-        with self._transaction("BEGIN IMMEDIATE"):
-            answers = [
-                self._connection.execute(
-                    "INSERT INTO items (label, source, content, metadata, added_at, vector)"
+        time = now()
+        ids: list[int] = []
+        with self.writing(fingerprint):
+            for row in rows:
+                answer = self.all(
+                    "INSERT INTO items (id, label, source, content, metadata, added_at)"
                     " VALUES (?, ?, ?, ?, ?, ?)"
                     " ON CONFLICT (label, content) DO NOTHING RETURNING id",
-                    (row.label, row.source, row.content, row.metadata, now, row.vector),
-                ).fetchone()
-                for row in rows
-            ]
-        return [int(answer[0]) for answer in answers if answer is not None]
+                    *(row.id, row.label, row.source, row.content, row.metadata),
+                    row.added_at or time,
+                )
+                if answer:
+                    ids.append(int(answer[0][0]))
+                    self.all("INSERT INTO vectors VALUES (?, ?)", ids[-1], row.vector)
+        return ids
+
+    def remove(self, ids: Sequence[int]) -> None:
+        """Remove items that exist, in one transaction."""
+        with self.writing():
+            self.many("DELETE FROM items WHERE id = ?", [(item,) for item in ids])
+            removed = int(self.all("SELECT count(*) FROM removed")[0][0])
+            if removed > max(1000, self.count()):
+                # Longer than what is left: cheaper to make the caches anew than to keep the list.
+                self.all("DELETE FROM removed")
+                self.all(f"UPDATE meta SET value = {TOKEN} WHERE key = 'epoch'")
+
+    def rename(self, old: str, new: str) -> Renamed:
+        """Give all items of one label another; what is there under the new one is merged."""
+        with self.writing():
+            before = int(self.all("SELECT count(*) FROM items WHERE label = ?", old)[0][0])
+            self.all("UPDATE OR IGNORE items SET label = ? WHERE label = ?", new, old)
+            left = self.all("SELECT id FROM items WHERE label = ?", old)
+            self.many("DELETE FROM items WHERE id = ?", left)
+        return Renamed(before - len(left), len(left))
+
+    def relabel(self, item_id: int, new: str) -> Renamed:
+        """Give one item another label; where the same content is there already, merge."""
+        with self.writing():
+            self.all("UPDATE OR IGNORE items SET label = ? WHERE id = ?", new, item_id)
+            left = self.all("SELECT id FROM items WHERE id = ? AND label != ?", item_id, new)
+            self.many("DELETE FROM items WHERE id = ?", left)
+        return Renamed(1 - len(left), len(left))
+
+    def set_meta(self, key: str, value: str | None) -> None:
+        """Keep a fact, or forget it; part of a transaction that is open, or one of its own."""
+        if value is None:
+            self.all("DELETE FROM meta WHERE key = ?", key)
+        else:
+            self.all("INSERT OR REPLACE INTO meta VALUES (?, ?)", key, value)
 
     def contains(self, label: str, content: str) -> bool:
         """Whether this picture is there under this label."""
-        row = self._one(
-            "SELECT EXISTS (SELECT 1 FROM items WHERE label = ? AND content = ?)", label, content
-        )
-        return bool(row[0])
+        query = "SELECT EXISTS (SELECT 1 FROM items WHERE label = ? AND content = ?)"
+        return bool(self.all(query, label, content)[0][0])
 
     def count(self) -> int:
         """Number of items."""
-        return int(self._one("SELECT count(*) FROM items")[0])
+        return int(self.all("SELECT count(*) FROM items")[0][0])
 
     def count_by_label(self) -> dict[str, int]:
         """Label to number of items, sorted by label."""
-        return dict(self._all("SELECT label, count(*) FROM items GROUP BY label ORDER BY label"))
+        return dict(self.all("SELECT label, count(*) FROM items GROUP BY label ORDER BY label"))
 
     def labels_of(self, ids: Sequence[int]) -> dict[int, str]:
         """Id to label, for the ids that exist."""
         found: dict[int, str] = {}
-        for start in range(0, len(ids), 500):  # well below SQLite's limit of bound values
-            some = ids[start : start + 500]
-            marks = ",".join("?" * len(some))
-            found.update(self._all(f"SELECT id, label FROM items WHERE id IN ({marks})", *some))
+        for some, marks in _bound(ids):
+            found.update(self.all(f"SELECT id, label FROM items WHERE id IN ({marks})", *some))
         return found
 
-    def items(self, label: str | None = None, *, page: int = 1000) -> Iterator[Item]:
+    def get(self, ids: Sequence[int]) -> dict[int, Item]:
+        """The items of some ids, those that exist."""
+        found: dict[int, Item] = {}
+        for some, marks in _bound(ids):
+            rows = self.all(f"SELECT * FROM items WHERE id IN ({marks})", *some)
+            found.update((row[0], _item(row)) for row in rows)
+        return found
+
+    def rows_of(self, ids: Sequence[int]) -> dict[int, bytes]:
+        """Id to the bytes of the vector, for the ids that exist."""
+        found: dict[int, bytes] = {}
+        for some, marks in _bound(ids):
+            found.update(self.all(f"SELECT id, vector FROM vectors WHERE id IN ({marks})", *some))
+        return found
+
+    def items(self, where: Filter | None = None, *, page: int = 1000) -> Iterator[Item]:
         """All items in order of id, read page by page so that no lock is held between them."""
         last = 0
+        where = where or Filter()
         while True:
-            rows = self._all(
-                "SELECT id, label, source, content, metadata, added_at FROM items"
-                " WHERE id > ? AND (? IS NULL OR label = ?) ORDER BY id LIMIT ?",
-                *(last, label, label, page),
+            rows = self.all(
+                f"SELECT * FROM items WHERE id > ? AND {where.sql} ORDER BY id LIMIT ?",
+                *(last, *where.values, page),
             )
-            for row in rows:
-                item_id, name, source, content, metadata, added_at = row
-                yield Item(item_id, name, source, content, json.loads(metadata), added_at)
+            yield from map(_item, rows)
             if len(rows) < page:
                 return
             last = rows[-1][0]
 
     def vectors_after(
-        self, item_id: int, *, page: int = 4096
-    ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
-        """Ids (N,) int64 and vectors (N, D) float32 of the items above an id, page by page."""
-        while True:
-            rows = self._all(
-                "SELECT id, vector FROM items WHERE id > ? ORDER BY id LIMIT ?", item_id, page
+        self, item_id: int, where: Filter | None = None, *, page: int = _PAGE
+    ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[Any]]]:
+        """Ids (N,) int64 and rows (N, ...) of the items above an id, page by page."""
+        codec = self.codec
+        query = "SELECT id, vector FROM vectors WHERE id > ? ORDER BY id LIMIT ?"
+        values: tuple[object, ...] = ()
+        if where:
+            query = (
+                "SELECT id, vector FROM items JOIN vectors USING (id)"
+                f" WHERE id > ? AND {where.sql} ORDER BY id LIMIT ?"
             )
-            if not rows:
-                return
+            values = where.values
+        while rows := self.all(query, item_id, *values, page):
             ids = np.array([row[0] for row in rows], dtype=np.int64)
-            vectors = np.frombuffer(b"".join(row[1] for row in rows), dtype="<f4")
-            yield ids, vectors.reshape(len(rows), -1).astype(np.float32, copy=False)
+            yield ids, codec.join([row[1] for row in rows])
             item_id = rows[-1][0]
 
-    def _read_meta(self) -> dict[str, str]:
-        application = int(self._one("PRAGMA application_id")[0])
-        if application != APPLICATION_ID:
-            raise GalleryError(
-                f"{self._place} is not a gallery: its gallery.sqlite was written by another"
-                " program; make one with: saccade gallery create PLACE"
-            )
-        version = int(self._one("PRAGMA user_version")[0])
-        if version != FORMAT:
-            raise GalleryError(
-                f"{self._place} is a gallery of format {version}, and this Saccade knows format"
-                f" {FORMAT}; upgrade with: pip install -U saccade"
-            )
-        meta: dict[str, str] = dict(self._all("SELECT key, value FROM meta"))
-        missing = {"model", "fingerprint", "dim", "epoch"} - meta.keys()
-        if missing:
-            raise GalleryError(
-                f"{self._place} is a damaged gallery, without {', '.join(sorted(missing))};"
-                " restore a copy, or create it anew"
-            )
-        return meta
+    def removed_after(self, number: int) -> list[int]:
+        """Ids that were removed after this number of :attr:`State.removals`."""
+        return [row[0] for row in self.all("SELECT id FROM removed WHERE number > ?", number)]
 
     @contextlib.contextmanager
     def _transaction(self, begin: str) -> Iterator[None]:
-        with self._lock, _told(self._place):
+        with self._lock, told(self._place):
             self._connection.execute(begin)
             try:
                 yield
                 self._connection.execute("COMMIT")
             except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+                with contextlib.suppress(sqlite3.OperationalError):
+                    if self._connection.in_transaction:
+                        self._connection.execute("ROLLBACK")
                 raise
 
-    def _all(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        with self._lock, _told(self._place):
+    def all(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """All rows of a query, or the effect of a statement."""
+        with self._lock, told(self._place):
             return self._connection.execute(query, values).fetchall()
 
-    def _one(self, query: str, *values: object) -> tuple[Any, ...]:
-        return self._all(query, *values)[0]
+    def many(self, query: str, rows: Sequence[Sequence[object]]) -> None:
+        """The effect of a statement for each of some rows."""
+        with self._lock, told(self._place):
+            self._connection.executemany(query, rows)
 
 
-def _connect(file: Path) -> sqlite3.Connection:
-    """Open for reading and writing, or only for reading where the place allows no more."""
-    uri = file.absolute().as_uri()
-    first_error: sqlite3.OperationalError | None = None
-    for mode in ("mode=rw", _FROZEN):
-        if mode == _FROZEN and _unfinished(file):
-            break  # a part of the truth is in the log, which an immutable file is read without
-        try:
-            connection = sqlite3.connect(
-                f"{uri}?{mode}",
-                uri=True,
-                timeout=BUSY_SECONDS,
-                isolation_level=None,  # transactions are begun and ended by hand
-                check_same_thread=False,  # guarded by the lock of the store
-            )
-        except sqlite3.OperationalError as error:
-            first_error = first_error or error
-            continue
-        try:
-            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            # An acknowledged add survives a power cut, not only a kill.
-            connection.execute("PRAGMA synchronous = FULL")
-            return connection
-        except sqlite3.OperationalError as error:
-            # WAL wants to create its shared memory beside the file; on a read-only place it cannot.
-            connection.close()
-            first_error = first_error or error
-        except BaseException:
-            connection.close()
-            raise
-    assert first_error is not None
-    raise first_error
+def _bound(ids: Sequence[int]) -> Iterator[tuple[Sequence[int], str]]:
+    for start in range(0, len(ids), 500):  # well below SQLite's limit of bound values
+        some = ids[start : start + 500]
+        yield some, ",".join("?" * len(some))
 
 
-def _unfinished(file: Path) -> bool:
-    log = file.with_name(file.name + "-wal")
-    return log.exists() and log.stat().st_size > 0
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")
-
-
-@contextlib.contextmanager
-def _told(place: Path) -> Iterator[None]:
-    """Turn what SQLite says into one line that names the gallery and the remedy."""
-    try:
-        yield
-    except sqlite3.ProgrammingError as error:
-        raise GalleryError(f"the gallery {place} is closed; open it again ({error})") from error
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        remedy = _REMEDIES.get(code, "check the disk, then try again")
-        raise GalleryError(f"the gallery {place} failed ({error}): {remedy}") from error
+def _item(row: tuple[Any, ...]) -> Item:
+    item_id, label, source, content, metadata, added_at = row
+    return Item(item_id, label, source, content, json.loads(metadata), added_at)

@@ -60,6 +60,7 @@ def draw_boxes(
     scores: Sequence[float] | np.ndarray | None = None,
     colors: Sequence[Color] | None = None,
     font_size: int | None = None,
+    avoid: np.ndarray | None = None,
 ) -> np.ndarray:
     """Draw boxes with their labels.
 
@@ -71,6 +72,7 @@ def draw_boxes(
         scores: N numbers, shown behind the labels with two digits.
         colors: N colours, in place of those of the labels.
         font_size: in pixels; by default in proportion to the picture.
+        avoid: (M, 4) xyxy; places, of text for example, that labels keep off where they can.
 
     Returns:
         A new uint8 RGB (H, W, 3).
@@ -99,7 +101,12 @@ def draw_boxes(
         line = _line_width(canvas, right - left, bottom - top)
         _frame(canvas, left, top, right, bottom, line, color)
         anchors.append((left, top, right, bottom))
-    place_labels(canvas, anchors, texts, paints, _font_size(canvas), fixed=font_size)
+    places = np.zeros((0, 4)) if avoid is None else np.asarray(avoid, np.float64).reshape(-1, 4)
+    clear: list[Anchor] = [
+        (int(x1), int(y1), int(x2) + 1, int(y2) + 1) for x1, y1, x2, y2 in places.tolist()
+    ]
+    font = _font_size(canvas)
+    place_labels(canvas, anchors, texts, paints, font, fixed=font_size, avoid=clear)
     return canvas
 
 

@@ -79,6 +79,7 @@ def place_labels(
     size: int,
     *,
     fixed: int | None = None,
+    avoid: Sequence[Anchor] = (),
 ) -> None:
     """Put each label at its shape, in place: above, else inside, else below; off other labels.
 
@@ -89,8 +90,9 @@ def place_labels(
         paints: N colours of the ground.
         size: of the font in pixels; smaller for shapes that are less than twice as high.
         fixed: a size for all, in place of that rule.
+        avoid: places that the labels keep off where they can.
     """
-    taken: list[Anchor] = []
+    taken = list(avoid)
     for anchor, text, color in zip(anchors, texts, paints, strict=True):
         if anchor is None or not text:
             continue

@@ -3,7 +3,8 @@
 Definitions of PP-ShiTu's evaluation (`PaddlePaddle/PaddleClas:ppcls/metric/metrics.py`), in the
 form without its known defects: the query's own picture is removed from the ranking instead of
 being set to similarity 0, and all queries are averaged at once instead of in blocks. Queries
-without any relevant item count in no mean. Equal similarities keep the order of the gallery.
+without any relevant item count in no mean but that of the precision. Equal similarities keep the
+order of the gallery.
 """
 
 from __future__ import annotations
@@ -14,7 +15,14 @@ import numpy as np
 
 from saccade.errors import OptionError
 
-__all__ = ["mean_average_precision", "ranked_relevance", "recall_at_k", "retrieval_metrics"]
+__all__ = [
+    "mean_average_precision",
+    "mean_inverse_negative_penalty",
+    "precision_at_k",
+    "ranked_relevance",
+    "recall_at_k",
+    "retrieval_metrics",
+]
 
 
 def ranked_relevance(
@@ -90,6 +98,56 @@ def recall_at_k(
     return _mean(np.any(answerable[:, :k], axis=1))
 
 
+def precision_at_k(
+    similarity: np.ndarray,
+    query_labels: np.ndarray,
+    gallery_labels: np.ndarray,
+    k: int = 1,
+    exclude: np.ndarray | None = None,
+) -> float:
+    """Mean share of relevant items among the first k.
+
+    Args:
+        similarity: (Q, G), higher is more alike.
+        query_labels: (Q,).
+        gallery_labels: (G,).
+        k: how many results are looked at; those that a small gallery lacks count as wrong.
+        exclude: (Q, G) bool; see `ranked_relevance`.
+
+    Returns:
+        0..1, over all queries, as the reference defines it: one that has no relevant item counts
+        0. Not a number without queries.
+    """
+    if k < 1:
+        raise OptionError(f"precision at k = {k}; expected at least 1")
+    relevant, _ = ranked_relevance(similarity, query_labels, gallery_labels, exclude)
+    return _mean(relevant[:, :k].sum(axis=1) / k)
+
+
+def mean_inverse_negative_penalty(
+    similarity: np.ndarray,
+    query_labels: np.ndarray,
+    gallery_labels: np.ndarray,
+    exclude: np.ndarray | None = None,
+) -> float:
+    """mINP: how far one must look to have seen every relevant item (Ye et al., arXiv 2001.04193).
+
+    A query scores its number of relevant items by the rank, from 1, of the last of them. (The
+    reference counts that rank from 0, which gives 2 for a perfect pair.)
+
+    Args:
+        similarity: (Q, G), higher is more alike.
+        query_labels: (Q,).
+        gallery_labels: (G,).
+        exclude: (Q, G) bool; see `ranked_relevance`.
+
+    Returns:
+        0..1, over the queries that have a relevant item; not a number if none has.
+    """
+    relevant, _ = ranked_relevance(similarity, query_labels, gallery_labels, exclude)
+    return _mean(_inverse_negative_penalties(relevant))
+
+
 def mean_average_precision(
     similarity: np.ndarray,
     query_labels: np.ndarray,
@@ -133,14 +191,20 @@ def retrieval_metrics(
         exclude: (Q, G) bool; see `ranked_relevance`.
 
     Returns:
-        ``recall_at_1``, ..., ``map``, and ``n``: the number of queries that have a relevant item.
+        ``recall_at_1``, ..., ``map``, ``minp``, and ``n``: the number of queries that have a
+        relevant item.
     """
     if any(k < 1 for k in ks):
         raise OptionError(f"recall at k = {min(ks)}; expected at least 1")
     relevant, _ = ranked_relevance(similarity, query_labels, gallery_labels, exclude)
     answerable = relevant[relevant.any(axis=1)]
     scores = {f"recall_at_{k}": _mean(np.any(answerable[:, :k], axis=1)) for k in ks}
-    return {**scores, "map": _mean(_average_precisions(relevant, None)), "n": len(answerable)}
+    return {
+        **scores,
+        "map": _mean(_average_precisions(relevant, None)),
+        "minp": _mean(_inverse_negative_penalties(relevant)),
+        "n": len(answerable),
+    }
 
 
 def _average_precisions(relevant: np.ndarray, k: int | None) -> np.ndarray:
@@ -153,6 +217,14 @@ def _average_precisions(relevant: np.ndarray, k: int | None) -> np.ndarray:
     precision = np.cumsum(relevant, axis=1) / ranks
     scores: np.ndarray = (precision * relevant).sum(axis=1) / total
     return scores
+
+
+def _inverse_negative_penalties(relevant: np.ndarray) -> np.ndarray:
+    """Of each query that has a relevant item; float64."""
+    relevant = relevant[relevant.any(axis=1)]
+    last = relevant.shape[1] - np.argmax(relevant[:, ::-1], axis=1)
+    penalties: np.ndarray = relevant.sum(axis=1) / last
+    return penalties
 
 
 def _mean(values: np.ndarray) -> float:

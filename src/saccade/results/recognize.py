@@ -169,6 +169,8 @@ class Look:
     def draw(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Draw what was seen into a picture, and write the text beside it.
 
+        The names of things keep off the lines of text where there is room.
+
         Args:
             image: uint8 RGB ``(H, W, 3)``.
 
@@ -178,10 +180,11 @@ class Look:
         """
         from saccade.imaging.draw_text import draw_text
 
-        drawn = _draw_objects(image, self.objects)
         if not self.lines:
-            return drawn
+            return _draw_objects(image, self.objects)
         polygons = [np.array(line.polygon, np.float64) for line in self.lines]
+        places = np.array([[*p.min(axis=0), *p.max(axis=0)] for p in polygons])
+        drawn = _draw_objects(image, self.objects, places)
         texts, scores = zip(*((line.text, line.score) for line in self.lines), strict=True)
         return draw_text(drawn, polygons, texts, scores)
 
@@ -219,10 +222,13 @@ def _names(objects: tuple[RecognizedObject, ...]) -> str:
 
 
 def _draw_objects(
-    image: NDArray[np.uint8], objects: tuple[RecognizedObject, ...]
+    image: NDArray[np.uint8],
+    objects: tuple[RecognizedObject, ...],
+    avoid: NDArray[np.float64] | None = None,
 ) -> NDArray[np.uint8]:
     from saccade.imaging.draw import draw_boxes
 
     boxes = np.array([item.box for item in objects], np.float32).reshape(-1, 4)
     labels = [item.label or "unknown" for item in objects]
-    return draw_boxes(image, boxes, labels, scores=[item.score for item in objects])
+    scores = [item.score for item in objects]
+    return draw_boxes(image, boxes, labels, scores=scores, avoid=avoid)

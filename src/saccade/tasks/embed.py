@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from saccade import zoo
 from saccade.errors import ModelFileError
 from saccade.imaging.read import ImageSource
-from saccade.modelfile import ModelCard, fingerprint
+from saccade.modelfile import ModelCard, fingerprint, read_card
 from saccade.results import Failed
 from saccade.tasks._pictures import (
     MAX_BATCH,
@@ -27,6 +28,7 @@ from saccade.tasks._pictures import (
 __all__ = ["Embedder"]
 
 _OUTPUT = "embedding"
+_BITS = "bits"  # of a hashing model: float32 (N, dim) in -1..1, whose signs are the bits
 
 
 class Embedder:
@@ -56,8 +58,10 @@ class Embedder:
         runtime: str = "onnxruntime",
         threads: int | None = None,
     ) -> None:
+        path = zoo.default("embed") if model is None else zoo.find(model)
+        self._output = _BITS if _BITS in read_card(path).outputs else _OUTPUT
         self._model = load_model(
-            model, task="embed", output=_OUTPUT, runtime=runtime, threads=threads
+            path, task="embed", output=self._output, runtime=runtime, threads=threads
         )
         dim = self._model.card.embedding_dim
         if dim is None:
@@ -86,6 +90,11 @@ class Embedder:
     def dim(self) -> int:
         """Length of the vectors."""
         return self._dim
+
+    @property
+    def hashes(self) -> bool:
+        """Whether the model gives bits; the vectors are then ``±1 / sqrt(dim)``."""
+        return self._output == _BITS
 
     @cached_property
     def fingerprint(self) -> str:
@@ -156,13 +165,16 @@ class Embedder:
     def _embed(self, pixels: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
         if not pixels:
             return np.empty((0, self.dim), np.float32)
-        vectors = self._model.session.run(np.stack(pixels))[_OUTPUT]
+        vectors = self._model.session.run(np.stack(pixels))[self._output]
         if vectors.shape != (len(pixels), self.dim):
             raise ModelFileError(
                 f"{self._model.path}: the graph gives embeddings of shape {vectors.shape} for "
                 f"{len(pixels)} pictures, the card says {self.dim} numbers each; "
                 "export the model again (saccade export)"
             )
+        if self.hashes:
+            # The sign is the bit (`bits.py`); a picture always has one.
+            vectors = np.where(vectors > 0, np.float32(1), np.float32(-1))
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         # A vector of zeros stays one: it is like nothing, not a division by zero.
         unit: NDArray[np.float32] = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)

@@ -19,7 +19,9 @@ MODELS = Path(__file__).parent / "models"
 DEFAULT = {
     "classify": "lcnet_x1_0_shop91",
     "embed": "lcnet_x1_0_shop91",
-    "text_detect": "db_mv3_latin",
+    "detect": "mainbody_picodet_s_320",
+    "mainbody": "mainbody_picodet_s_320",
+    "text_detect": "db_r10_latin",
     "text_direction": "direction_latin",
     "text_recognise": "crnn_latin",
 }

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from saccade.cli import _gallery_care as care
 from saccade.cli import recognize as recognize_module
 from saccade.cli.app import main
 from saccade.tasks.recognize import DEFAULT_THRESHOLD
@@ -210,12 +211,10 @@ def test_every_help_has_examples(verb: list[str], capsys: pytest.CaptureFixture[
         assert f"saccade {' '.join(verb)} " in out.split("Examples:")[1]
 
 
-def test_help_is_honest_about_what_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["look", "--help"])
-    assert "single objects are not found" in " ".join(capsys.readouterr().out.split())
+def test_help_says_where_the_threshold_comes_from(capsys: pytest.CaptureFixture[str]) -> None:
     main(["recognize", "--help"])
     text = " ".join(capsys.readouterr().out.split())
-    assert "not calibrated" in text
+    assert "calibrat" in text
     assert "0.5" in text
     assert recognize_module.DEFAULT_THRESHOLD == DEFAULT_THRESHOLD
 
@@ -242,3 +241,150 @@ def test_a_gallery_of_nothing_is_not_created(
     assert "list.tsv:1: 'without a label' is not path<TAB>label" in err
     assert "new was not created: no picture to add was found" in err
     assert not Path("new").exists()
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) -> tuple[str, str]:
+    """What a call printed on stdout and on stderr."""
+    capsys.readouterr()
+    assert main(["gallery", *arguments]) == status
+    out, err = capsys.readouterr()
+    return out, err
+
+
+def test_removing_and_renaming(shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, err = said(capsys, "remove", "g", "1", "2")
+    assert (out, err) == ("", "2 removed; g has 4 pictures of 2 labels\n")
+    _, err = said(capsys, "remove", "g", "--path", "shop/red/0.png")
+    assert err == "1 removed; g has 3 pictures of 2 labels\n"
+    _, err = said(capsys, "rename", "g", "red", "it's “red”\n🍒")
+    assert err == "1 renamed; g has 3 pictures of 2 labels\n"
+    _, err = said(capsys, "rename", "g", "--id", "3", "it's “red”\n🍒")
+    _, err = said(capsys, "remove", "g", "--label", "it's “red”\n🍒")
+    assert err.startswith("2 removed; g has 1 picture of 1 label")
+
+
+def test_metadata_from_the_command_line_and_from_stdin(
+    shelf: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [
+        json.dumps({"path": "ask/red.png", "label": "a\nb", "metadata": {"shelf": 3}}),
+        "ask/blue.png\tblue, too",
+        "ask/leaf green.png",
+        '{"path": 1}',
+    ]
+    command = ["gallery", "add", "g", "--list", "-", "--label", "other", "--meta", "shelf=4"]
+    done = subprocess.run(
+        [sys.executable, "-m", "saccade.cli.app", *command],
+        input="\n".join(lines),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "stdin:4: " in done.stderr
+    assert "3 added, 1 left out; g has 9 pictures of 6 labels" in done.stderr
+    out, _ = said(capsys, "search", "g", "ask/red.png", "--where", "shelf=3", "--json")
+    (found,) = json.loads(out)["neighbours"]
+    assert (found["label"], found["metadata"]) == ("a\nb", {"shelf": 3})
+    assert found["source"] == str(Path("ask/red.png").absolute())
+    out, _ = said(capsys, "search", "g", "ask/red.png", "--where", "shelf=4", "--json")
+    labels = [neighbour["label"] for neighbour in json.loads(out)["neighbours"]]
+    assert sorted(labels) == ["blue, too", "other"]
+
+
+def test_searching(shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("ask/broken.png").write_bytes(b"")
+    out, err = said(capsys, "search", "g", "ask", "--top", "2", "--json", status=1)
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert [answer["neighbours"][0]["label"] for answer in answers] == ["blue", "leaf green", "red"]
+    assert [len(answer["neighbours"]) for answer in answers] == [2, 2, 2]
+    assert err.count("\n") == 1
+    out, _ = said(capsys, "search", "g", "ask/red.png", "--top", "99")
+    assert len(out.splitlines()) == 7  # its name, and all there is
+    for switches in (["--qe", "2"], ["--dba", "1", "--rerank"]):
+        out, _ = said(capsys, "search", "g", "ask/red.png", "--json", "--top", "9", *switches)
+        neighbours = json.loads(out)["neighbours"]
+        assert neighbours[0]["label"] == "red"
+        assert len(neighbours) == 6
+    out, _ = said(capsys, "search", "g", "ask/red.png", "--json", "--qe", "1", "--where", "a=b")
+    assert json.loads(out)["neighbours"] == []
+
+
+def test_stats_check_index_export_and_import(
+    shelf: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, _ = said(capsys, "index", "g", "hnsw")
+    out, _ = said(capsys, "stats", "g", "--json")
+    facts = json.loads(out)
+    assert (facts["items"], facts["index"], facts["index_cached"]) == (6, "hnsw", "hnsw")
+    assert "hnsw" in said(capsys, "stats", "g")[0]
+    assert "g is whole" in said(capsys, "check", "g")[1]
+    Path("g/index.faiss").write_bytes(b"x")
+    assert "mend it with" in said(capsys, "check", "g", status=1)[1]
+    assert "g is repaired" in said(capsys, "check", "g", "--repair")[1]
+    assert said(capsys, "export", "g", "--out", "g.zip")[1] == "6 items written to g.zip\n"
+    assert "6 added; h has 6 pictures" in said(capsys, "import", "h", "g.zip")[1]
+    assert "0 added, 6 there already" in said(capsys, "import", "h", "g.zip")[1]
+    assert "exists already" in said(capsys, "export", "g", "--out", "g.zip", status=1)[1]
+
+
+def test_another_model(shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_toy_classifier(Path("other.onnx"), seed=1)
+    kept = Path("shop/red/0.png").read_bytes()
+    Path("shop/red/0.png").unlink()
+    _, err = said(capsys, "re-embed", "g", "--model", "other.onnx", status=1)
+    assert "red/0.png" in err
+    assert "g keeps its model: 1 of 6 pictures could not be read" in err
+    Path("shop/red/0.png").write_bytes(kept)
+    _, err = said(capsys, "re-embed", "g", "--model", "other.onnx")
+    assert err == "6 embedded with other\n"
+    assert "cannot be compared" in said(capsys, "add", "g", "shop", "-m", "toy.onnx", status=1)[1]
+    out, _ = said(capsys, "search", "g", "ask/red.png", "--top", "1", "--json")
+    assert json.loads(out)["neighbours"][0]["label"] == "red"
+
+
+def test_a_gallery_of_bits(shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "create", "b", "shop", "-m", "toy.onnx", "--index", "binary-flat")
+    assert json.loads(said(capsys, "stats", "b", "--json")[0])["storage"] == "bits"
+    out, _ = said(capsys, "search", "b", "ask/red.png", "--json", "--top", "1")
+    score = json.loads(out)["neighbours"][0]["score"]
+    assert score in [1 - h / 4 for h in range(9)]  # of 8 bits
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["remove", "g"], 2, "nothing to remove"),
+        (["remove", "g", "99"], 1, "no item of id 99"),
+        (["remove", "g", "--path", "nowhere"], 1, "no item of source"),
+        (["rename", "g", "red"], 2, "give OLD and NEW"),
+        (["rename", "g", "reed", "x"], 1, "no picture labelled 'reed'"),
+        (["add", "g", "shop", "--meta", "x"], 2, "'x' is not KEY=VALUE"),
+        (["search", "g", "ask/red.png", "--top", "0"], 1, "k is 0"),
+        (["search", "shop", "ask/red.png"], 1, "shop is not a gallery"),
+        (["index", "g", "hsnw"], 1, "did you mean 'hnsw'"),
+        (["index", "g", "binary-flat"], 1, "does not fit a gallery that keeps float"),
+        (["import", "new", "shop"], 1, "shop is not an exported gallery"),
+        (["re-embed", "g", "-m", "toy.onnx"], 1, "has the vectors of this model already"),
+        (["create", "new", "-m", "toy.onnx", "--index", "tree"], 1, "no kind of index 'tree'"),
+    ],
+)
+def test_mistakes_of_the_other_verbs_cost_one_line(
+    shelf: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    status: int,
+    message: str,
+) -> None:
+    out, err = said(capsys, *arguments, status=status)
+    assert out == ""
+    assert message in err
+    assert len(err.splitlines()) == 1
+    assert not Path("new").exists()
+    assert not [path for path in Path().iterdir() if path.name.endswith(".tmp")]
+
+
+@pytest.mark.parametrize("verb", sorted(care.VERBS))
+def test_the_other_verbs_have_examples(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = said(capsys, verb, "--help")
+    assert f"saccade gallery {verb} " in out.split("Examples:")[1]

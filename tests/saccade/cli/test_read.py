@@ -165,7 +165,7 @@ def test_without_models_one_line_says_what_is_missing(place, monkeypatch, capsys
     monkeypatch.setattr(zoo, "MODELS", place)
     assert main(["read", "a.png"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert "db_mv3_latin (text_detect) and crnn_latin (text_recognise)" in line
+    assert "db_r10_latin (text_detect) and crnn_latin (text_recognise)" in line
     assert "--det FILE --rec FILE" in line
 
 

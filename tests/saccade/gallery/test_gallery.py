@@ -147,7 +147,7 @@ def test_ids_are_never_given_twice(shelf: Gallery) -> None:
         connection.execute("DELETE FROM items WHERE id = 2")
     connection.close()
     assert shelf.add(new_items(vectors[2:], start=2), fingerprint=MODEL).ids == (3,)
-    found = shelf.search(vectors, k=2)  # the epoch moved on, so the index was rebuilt
+    found = shelf.search(vectors, k=2)  # the removal is noted, so the index followed
     assert sorted(found.ids[1].tolist()) == [1, 3]
 
 
@@ -272,7 +272,7 @@ def test_create_leaves_nothing_behind_when_it_fails(
     with pytest.raises(GalleryError, match="cannot be created: No such file"):
         make(tmp_path / "missing" / "g")
     with monkeypatch.context() as patch:
-        patch.setattr("saccade.gallery.gallery.Store.create", _raise_full)
+        patch.setattr("saccade.gallery.gallery.create_file", _raise_full)
         with pytest.raises(GalleryError, match="No space left"):
             make(tmp_path / "g")
     assert list(tmp_path.iterdir()) == []
@@ -317,9 +317,9 @@ def test_a_foreign_database_is_refused(tmp_path: Path) -> None:
 def test_a_newer_format_is_refused_with_the_remedy(shelf: Gallery) -> None:
     shelf.close()
     with sqlite3.connect(shelf.place / "gallery.sqlite") as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA user_version = 3")
     connection.close()
-    with pytest.raises(GalleryError, match=r"format 2, .* knows format 1; upgrade with: pip"):
+    with pytest.raises(GalleryError, match=r"format 3, .* knows format 2; upgrade with: pip"):
         Gallery.open(shelf.place)
 
 
@@ -356,7 +356,9 @@ def test_a_full_disk_adds_nothing_and_says_so(shelf: Gallery) -> None:
     shelf.add(new_items(unit(np.random.default_rng(0), 10)), fingerprint=MODEL)
     pages = shelf._store._connection.execute("PRAGMA page_count").fetchone()[0]
     shelf._store._connection.execute(f"PRAGMA max_page_count = {pages + 1}")
-    with pytest.raises(GalleryError, match="the disk is full; nothing of this batch was added"):
+    with pytest.raises(
+        GalleryError, match="the disk is full; nothing of this batch was added or changed"
+    ):
         shelf.add(
             new_items(unit(np.random.default_rng(1), 900), "more"), fingerprint=MODEL, batch=900
         )

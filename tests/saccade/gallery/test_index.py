@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 
 from saccade.gallery import Gallery, NewItem
-from saccade.gallery import gallery as module
-from saccade.gallery.index import Stamp, VectorIndex, load_cache, save_cache
+from saccade.gallery import searching as module
+from saccade.gallery.cache import Stamp, load_cache, save_cache
+from saccade.gallery.codec import Codec
+from saccade.gallery.index import VectorIndex
 
 DIM = 8
+CODEC = Codec(DIM, "float")
 MODEL = "a" * 64
 EPOCH = "0" * 32
 
@@ -55,7 +58,7 @@ def test_a_search_writes_the_cache_and_the_next_one_uses_it(
     assert cache.exists()
     written = cache.stat().st_mtime_ns
     monkeypatch.setattr(
-        module.Store, "vectors_after", lambda *_: pytest.fail("the cache was not used")
+        module.Store, "vectors_after", lambda *_, **__: pytest.fail("the cache was not used")
     )
     assert first_ids(place, unit(0, 50)) == list(range(1, 51))
     assert cache.stat().st_mtime_ns == written
@@ -73,7 +76,7 @@ def test_a_stale_cache_is_extended_and_rewritten_when_it_pays(place: Path) -> No
         *range(53, 73),
         *range(1, 51),
     ]
-    index, stamp = load_cache(cache, DIM) or pytest.fail("no cache")
+    index, stamp = load_cache(cache, CODEC) or pytest.fail("no cache")
     assert (len(index), stamp.last_id) == (72, 72)
 
 
@@ -101,10 +104,10 @@ def test_a_damaged_cache_is_rebuilt(place: Path, harm: str) -> None:
         cache.mkdir()
     elif harm != "missing":
         cache.write_bytes(data)
-    assert load_cache(cache, DIM) is None
+    assert load_cache(cache, CODEC) is None
     assert first_ids(place, unit(0, 50)) == list(range(1, 51))
     if harm != "folder":
-        assert load_cache(cache, DIM) is not None  # mended
+        assert load_cache(cache, CODEC) is not None  # mended
     assert not (place / "index.faiss.tmp").exists()
 
 
@@ -114,7 +117,7 @@ def test_deleting_or_changing_a_row_behind_our_back_is_noticed(place: Path) -> N
         shelf.search(vectors[:1])
         other = sqlite3.connect(place / "gallery.sqlite", isolation_level=None)
         other.execute("DELETE FROM items WHERE id = 7")
-        other.execute("UPDATE items SET vector = ? WHERE id = 9", (unit(9, 1).tobytes(),))
+        other.execute("UPDATE vectors SET vector = ? WHERE id = 9", (unit(9, 1).tobytes(),))
         other.close()
         assert 7 not in shelf.search(vectors, k=50).ids
         assert shelf.search(unit(9, 1), k=1).ids.tolist() == [[9]]
@@ -167,17 +170,17 @@ def test_an_interrupted_extension_is_not_kept(place: Path, monkeypatch: pytest.M
 
 
 def test_save_and_load_round_trip(tmp_path: Path) -> None:
-    index = VectorIndex(DIM)
+    index = VectorIndex(CODEC)
     vectors = unit(4, 30)
     index.add(np.arange(10, 40), vectors)
     stamp = Stamp(epoch=EPOCH, last_id=39, mark=bytes(range(16)))
     assert save_cache(tmp_path / "c", index, stamp)
-    loaded = load_cache(tmp_path / "c", DIM)
+    loaded = load_cache(tmp_path / "c", CODEC)
     assert loaded is not None
     assert loaded[1] == stamp
     for one, other in zip(
         index.search(vectors, 5, threads=1), loaded[0].search(vectors, 5, threads=1), strict=True
     ):
         np.testing.assert_array_equal(one, other)
-    assert load_cache(tmp_path / "c", DIM + 1) is None
+    assert load_cache(tmp_path / "c", Codec(DIM + 1, "float")) is None
     assert save_cache(tmp_path / "missing" / "c", index, stamp) is False

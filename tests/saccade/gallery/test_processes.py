@@ -51,7 +51,9 @@ def check(place: Path) -> set[str]:
     """The gallery is whole, its search equals brute force; gives the contents."""
     connection = sqlite3.connect(place / "gallery.sqlite")
     assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-    rows = connection.execute("SELECT id, content, vector FROM items ORDER BY id").fetchall()
+    rows = connection.execute(
+        "SELECT id, content, vector FROM items JOIN vectors USING (id) ORDER BY id"
+    ).fetchall()
     connection.close()
     ids = np.array([row[0] for row in rows])
     vectors = np.frombuffer(b"".join(row[2] for row in rows), np.float32).reshape(len(rows), DIM)
@@ -117,9 +119,9 @@ def test_a_writer_waits_for_another_and_gives_up_with_a_line(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from saccade.errors import GalleryError
-    from saccade.gallery import NewItem, store
+    from saccade.gallery import NewItem, schema
 
-    monkeypatch.setattr(store, "BUSY_SECONDS", 0.2)
+    monkeypatch.setattr(schema, "BUSY_SECONDS", 0.2)
     item = NewItem("x", np.eye(1, DIM, dtype=np.float32)[0], content="c")
     other = sqlite3.connect(place / "gallery.sqlite", isolation_level=None)
     with Gallery.open(place) as shelf:

@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saccade.errors import OptionError
-from saccade.metrics.retrieval import mean_average_precision, recall_at_k, retrieval_metrics
+from saccade.metrics.retrieval import (
+    mean_average_precision,
+    mean_inverse_negative_penalty,
+    precision_at_k,
+    recall_at_k,
+    retrieval_metrics,
+)
 
 # The worked numbers of PP-ShiTu's acceptance facts.
 SIMILARITY = np.array(
@@ -25,8 +31,16 @@ def test_worked_numbers():
     first = mean_average_precision(SIMILARITY[:1], QUERIES[:1], GALLERY)
     assert first == pytest.approx(0.755556, abs=1e-6)
     assert retrieval_metrics(SIMILARITY, QUERIES, GALLERY, ks=(1, 3)) == pytest.approx(
-        {"recall_at_1": 1.0, "recall_at_3": 1.0, "map": 0.8777778, "n": 2}, abs=1e-6
+        {"recall_at_1": 1.0, "recall_at_3": 1.0, "map": 0.8777778, "minp": 0.8, "n": 2}, abs=1e-6
     )
+    for k, expected in ((1, 0.666667), (2, 0.5), (3, 0.444444)):
+        found = precision_at_k(SIMILARITY, QUERIES, GALLERY, k)
+        assert found == pytest.approx(expected, abs=1e-6)
+    assert mean_inverse_negative_penalty(SIMILARITY, QUERIES, GALLERY) == pytest.approx(0.8)
+    each = [
+        mean_inverse_negative_penalty(SIMILARITY[[row]], QUERIES[[row]], GALLERY) for row in (0, 1)
+    ]
+    assert each == pytest.approx([0.6, 1.0])
 
 
 def test_the_query_itself_is_removed_not_zeroed():
@@ -57,7 +71,7 @@ def searches(draw):
 @given(searches(), st.integers(1, 6))
 def test_scores_equal_the_loop(case, k):
     similarity, queries, gallery, exclude = case
-    recalls, full, cut = [], [], []
+    recalls, full, cut, precise, penalties = [], [], [], [], []
     for i, query in enumerate(queries):
         ranking = sorted(
             (j for j in range(len(gallery)) if not exclude[i, j]),
@@ -65,9 +79,11 @@ def test_scores_equal_the_loop(case, k):
         )
         relevant = [gallery[j] == query for j in ranking]
         total = sum(relevant)
+        precise.append(sum(relevant[:k]) / k)
         if not total:
             continue
         recalls.append(any(relevant[:k]))
+        penalties.append(total / (max(r for r, hit in enumerate(relevant) if hit) + 1))
         precisions = [sum(relevant[: r + 1]) / (r + 1) for r in range(len(relevant))]
         full.append(sum(p for p, hit in zip(precisions, relevant, strict=True) if hit) / total)
         top = zip(precisions[:k], relevant[:k], strict=True)
@@ -76,8 +92,11 @@ def test_scores_equal_the_loop(case, k):
         recall_at_k(similarity, queries, gallery, k, exclude),
         mean_average_precision(similarity, queries, gallery, exclude=exclude),
         mean_average_precision(similarity, queries, gallery, k, exclude),
+        precision_at_k(similarity, queries, gallery, k, exclude),
+        mean_inverse_negative_penalty(similarity, queries, gallery, exclude),
     )
-    for value, expected in zip(found, (recalls, full, cut), strict=True):
+    slow = (recalls, full, cut, precise, penalties)
+    for value, expected in zip(found, slow, strict=True):
         if expected:
             assert value == pytest.approx(np.mean(expected))
         else:
@@ -96,5 +115,7 @@ def test_bad_arguments_are_named():
         recall_at_k(SIMILARITY * np.nan, QUERIES, GALLERY)
     with pytest.raises(OptionError, match="k = 0"):
         recall_at_k(SIMILARITY, QUERIES, GALLERY, 0)
+    with pytest.raises(OptionError, match="precision at k = 0"):
+        precision_at_k(SIMILARITY, QUERIES, GALLERY, 0)
     with pytest.raises(OptionError, match="exclude"):
         mean_average_precision(SIMILARITY, QUERIES, GALLERY, exclude=np.zeros((2, 5), bool))

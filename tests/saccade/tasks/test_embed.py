@@ -7,6 +7,7 @@ import pytest
 
 import saccade
 from saccade.errors import ModelFileError, OptionError
+from saccade.gallery import create_gallery
 from saccade.modelfile import write_card
 from saccade.results import Failed
 from toymodel import toy_card, toy_graph, write_toy_classifier
@@ -75,3 +76,23 @@ def test_options(embed: saccade.Embedder) -> None:
         embed.many([], batch=0)
     with pytest.raises(OptionError, match="pass a list"):
         embed.many(b"bytes")
+
+
+def test_a_hashing_model_gives_bits_as_unit_vectors(tmp_path: Path) -> None:
+    graph = toy_graph()
+    numpy_helper = pytest.importorskip("onnx").numpy_helper
+    shift = np.full((8,), -0.3, np.float32)  # some numbers fall below 0
+    graph.graph.initializer.append(numpy_helper.from_array(shift, "shift"))
+    node = pytest.importorskip("onnx").helper.make_node("Add", ["embedding", "shift"], ["bits"])
+    graph.graph.node.append(node)
+    graph.graph.output[1].name = "bits"
+    path = tmp_path / "hash.onnx"
+    path.write_bytes(graph.SerializeToString())
+    write_card(path, path, toy_card(outputs=("probabilities", "bits")))
+    embed = saccade.Embedder(path)
+    assert embed.hashes
+    vectors = embed.batch(noise(5))
+    assert set(np.sign(vectors).ravel().tolist()) == {-1.0, 1.0}
+    assert np.allclose(np.abs(vectors), 1 / np.sqrt(8))
+    with create_gallery(tmp_path / "g", embed) as shelf:
+        assert (shelf.storage, shelf.dim) == ("bits", 8)
