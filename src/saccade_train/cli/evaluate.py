@@ -43,8 +43,8 @@ def evaluate(
         ]
         | None,
         typer.Option(
-            help="What to measure; by default what the model's card says. retrieval: find another "
-            "picture of the same class. PP-OCR networks of others have no card."
+            help="What to measure; by default what the model's card says, of embedders retrieval: "
+            "find another picture of the same class. PP-OCR networks of others have no card."
         ),
     ] = None,
     gallery_split: Annotated[
@@ -119,6 +119,8 @@ def evaluate(
     if task is None and rec is not None:
         task = "text_detect"
     kind = task or evaluation.task_of(model)
+    if kind == "embed":
+        kind = task = "retrieval"
     if class_agnostic and kind != "detect":
         raise OptionError(f"--class-agnostic belongs to detectors; {model} is a model to {kind}")
     if kind in evaluation.TEXT_TASKS:

@@ -23,9 +23,9 @@ from saccade.datasets.classification import ClassificationSet
 from saccade.errors import DatasetError, ImageError, ModelFileError, OptionError, Problem
 from saccade.imaging.prepare import Prepare
 from saccade.metrics.classify import classification_metrics, confusion_matrix, per_class_accuracy
-from saccade.metrics.retrieval import retrieval_metrics
 from saccade.modelfile import has_card, read_card
 from saccade.runtime import available_threads, open_session
+from saccade_train.evaluation.rank import search_scores
 
 __all__ = [
     "ClassificationScores",
@@ -39,8 +39,6 @@ __all__ = [
 ]
 
 _READERS = 2
-_QUERIES = 256
-"""Queries that are ranked together; bounds the memory of large galleries."""
 
 Progress = Callable[[int], None]
 
@@ -124,8 +122,8 @@ def open_model(
         return _open_run(path, runtime, threads)
     file = zoo.find(model)
     card = read_card(file)
-    if card.task != "classify":
-        raise ModelFileError(f"{file}: a model to {card.task}; expected one to classify")
+    if card.task not in ("classify", "embed"):
+        raise ModelFileError(f"{file}: a model to {card.task}; expected one to classify or embed")
     session = open_session(file, runtime=runtime, threads=threads)
     return EvaluatedModel(os.fspath(model), card.labels, card.prepare, card.outputs, session.run)
 
@@ -203,7 +201,7 @@ def evaluate_retrieval(
     """Search each picture's like among others, by the model's embeddings.
 
     Args:
-        model: with an output ``embedding``.
+        model: with an output ``embedding``, or ``bits``, of which the signs count.
         queries: what is searched for.
         gallery: what is searched; ``None`` searches each query among all other queries.
         batch: pictures of one run.
@@ -213,35 +211,34 @@ def evaluate_retrieval(
         DatasetError: no picture could be read, or no query has a picture of its class to find.
         ModelFileError: the model has no such output.
     """
-    vectors, kept, skipped = _run(model, queries, "embedding", batch, progress)
+    output = "embedding" if "embedding" in model.outputs or "bits" not in model.outputs else "bits"
+    vectors, kept, skipped = _run(model, queries, output, batch, progress)
     names = np.array(queries.classes)[queries.labels[kept]]
     problems = [*queries.problems, *skipped]
     if gallery is None:
-        found, found_names = vectors, names
+        found, found_names = None, names
     else:
-        found, kept, skipped = _run(model, gallery, "embedding", batch, progress)
+        found, kept, skipped = _run(model, gallery, output, batch, progress)
         found_names = np.array(gallery.classes)[gallery.labels[kept]]
         problems += [*gallery.problems, *skipped]
-    sums: dict[str, float] = {}
-    answerable = 0
-    for start in range(0, len(vectors), _QUERIES):
-        part = slice(start, start + _QUERIES)
-        rows = np.arange(len(vectors))[part]
-        itself = rows[:, None] == np.arange(len(found)) if gallery is None else None
-        scores = retrieval_metrics(
-            vectors[part] @ found.T, names[part], found_names, exclude=itself
-        )
-        count = int(scores.pop("n"))
-        answerable += count
-        for name, value in scores.items():
-            sums[name] = sums.get(name, 0.0) + (value * count if count else 0.0)
+    if output == "bits":
+        vectors = _signs(vectors)
+        found = None if found is None else _signs(found)
+    scores = search_scores(vectors, names, found, found_names)
+    answerable = int(scores.pop("n"))
     if not answerable:
         raise DatasetError(
             f"no picture of {queries.place} has another of its class to be found; "
             "choose another --gallery-split"
         )
-    metrics = {name: value / answerable for name, value in sums.items()}
-    return RetrievalScores({**metrics, "n": answerable, "gallery": len(found)}, tuple(problems))
+    searched = len(vectors) if found is None else len(found)
+    metrics = {**scores, "n": answerable, "gallery": searched}
+    return RetrievalScores(metrics, tuple(problems))
+
+
+def _signs(bits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Codes as unit vectors, whose inner product falls with their Hamming distance."""
+    return np.where(bits > 0, 1, -1).astype(np.float32) / np.float32(np.sqrt(bits.shape[1]))
 
 
 def _open_run(run: Path, runtime: str, threads: int | None) -> EvaluatedModel:
@@ -253,10 +250,11 @@ def _open_run(run: Path, runtime: str, threads: int | None) -> EvaluatedModel:
     import torch
 
     from saccade_train.export.load import load_run
+    from saccade_train.export.network import output_names
     from saccade_train.export.parity import torch_outputs
 
     trained = load_run(run)
-    if trained.recipe.task != "classify":
+    if trained.recipe.task not in ("classify", "embed"):
         raise OptionError(
             f"{run} holds a model to {trained.recipe.task}; export it first "
             f"(saccade export {run} -o model.onnx) and measure the file"
@@ -267,7 +265,7 @@ def _open_run(run: Path, runtime: str, threads: int | None) -> EvaluatedModel:
         str(run),
         trained.classes,
         data.eval.prepare(),
-        ("probabilities", "embedding"),
+        output_names(trained.model),
         lambda batch: torch_outputs(trained.model, batch, data.mean, data.std),
     )
 

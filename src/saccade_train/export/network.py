@@ -18,19 +18,22 @@ from saccade_train.export.fold import (
 from saccade_train.heads.picodet import decode_boxes
 from saccade_train.models.classifier import Classifier
 from saccade_train.models.detector import PicoDet
+from saccade_train.models.embedder import Embedder
 from saccade_train.models.text_detector import TextDetector
 from saccade_train.models.text_direction import TextDirection
 from saccade_train.models.text_recogniser import TextRecogniser
 
 __all__ = ["Network", "PixelNetwork", "deployed_outputs", "output_names"]
 
-Network = Classifier | PicoDet | TextDetector | TextDirection | TextRecogniser
+Network = Classifier | Embedder | PicoDet | TextDetector | TextDirection | TextRecogniser
 
 
 def output_names(model: Network) -> tuple[str, ...]:
     """Name what :func:`deployed_outputs` gives of a network, in its order."""
     if isinstance(model, Classifier):
         return "probabilities", "embedding"
+    if isinstance(model, Embedder):
+        return ("bits",) if model.hashes else ("embedding",)
     if isinstance(model, PicoDet):
         return "boxes", "scores"
     return ("probability",) if isinstance(model, TextDetector) else ("probabilities",)
@@ -47,13 +50,16 @@ def deployed_outputs(model: Network, x: Tensor) -> Mapping[str, Tensor]:
         Of a classifier ``probabilities`` (N, C) and ``embedding`` (N, D), rows of unit length; of
         a detector ``boxes`` (N, P, 4) xyxy in pixels of x, and ``scores`` (N, P, C); of a text
         detector ``probability`` (N, H, W); of a direction classifier ``probabilities``
-        (N, C); of a recogniser ``probabilities`` (N, T, C).
+        (N, C); of a recogniser ``probabilities`` (N, T, C); of an embedder ``embedding`` (N, D),
+        rows of unit length, or of one that makes codes ``bits`` (N, D), numbers in -1..1.
     """
     if isinstance(model, Classifier):
         vector = model.forward_embedding(x)
-        length = torch.linalg.vector_norm(vector, dim=1, keepdim=True).clamp_min(1e-12)
         probabilities = model.head.fc(vector).softmax(dim=1)
-        return {"probabilities": probabilities, "embedding": vector / length}
+        return {"probabilities": probabilities, "embedding": _unit(vector)}
+    if isinstance(model, Embedder):
+        vector = model(x)
+        return {"bits": vector} if model.hashes else {"embedding": _unit(vector)}
     if isinstance(model, PicoDet):
         output = model(x)
         return {"boxes": decode_boxes(output), "scores": output.scores}
@@ -62,6 +68,12 @@ def deployed_outputs(model: Network, x: Tensor) -> Mapping[str, Tensor]:
     if isinstance(model, TextRecogniser):
         return {"probabilities": model.probabilities(x)}
     return {"probabilities": model(x).softmax(dim=1)}
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    length = torch.linalg.vector_norm(vectors, dim=1, keepdim=True).clamp_min(1e-12)
+    unit: Tensor = vectors / length
+    return unit
 
 
 class PixelNetwork(nn.Module):

@@ -71,7 +71,8 @@ class ParityReport:
         pictures: how many.
         outputs: difference of each output of the graph.
         same_answer: for how many pictures both say the same: the class, the class of every step of
-            a line, which points are objects, or which pixels are text.
+            a line, which points are objects, which pixels are text, which other picture is the
+            most alike, or all bits.
         tolerance: largest relative difference allowed.
     """
 
@@ -255,11 +256,17 @@ def _batches(parts: Sequence[Image]) -> Iterator[Image]:
 
 
 def _answer(outputs: Mapping[str, NDArray[np.float32]]) -> NDArray[Any]:
-    """What is concluded from the outputs: classes, which points are objects, which pixels text."""
+    """What is concluded from the outputs: see :attr:`ParityReport.same_answer`."""
     if "probability" in outputs:
         return np.asarray(outputs["probability"] > _TEXT)
     if "boxes" in outputs:
         return np.asarray(outputs["scores"] > _OBJECT)
+    if "bits" in outputs:
+        return np.asarray(outputs["bits"] > 0)
+    if "probabilities" not in outputs:
+        likeness = outputs["embedding"] @ outputs["embedding"].T
+        np.fill_diagonal(likeness, -2.0)
+        return np.asarray(likeness.argmax(axis=1))
     return np.asarray(outputs["probabilities"].argmax(axis=-1))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from saccade.errors import OptionError
 from saccade_train.export.detect import export_detector
+from saccade_train.export.embed import export_embedder
 from saccade_train.export.load import load_run
 from saccade_train.export.onnx import export_model
 from saccade_train.export.text import (
@@ -96,6 +97,8 @@ def export_run(
         raise OptionError(
             f"{run}: a model to {recipe.task} has no thresholds, got {', '.join(thresholds)}"
         )
+    if recipe.task == "embed":
+        return export_embedder(model, out, prepare=data.eval.prepare(), **pixels, **options)
     return export_model(
         model, out, labels=trained.classes, prepare=data.eval.prepare(), **pixels, **options
     )

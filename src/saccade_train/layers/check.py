@@ -2,9 +2,34 @@
 
 from __future__ import annotations
 
-from saccade.errors import OptionError
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
 
-__all__ = ["check_flag", "check_number", "check_whole"]
+from saccade.errors import OptionError, nearest
+
+__all__ = ["check_flag", "check_number", "check_options", "check_whole"]
+
+
+def check_options(function: Callable[..., Any], given: Iterable[str], what: str) -> None:
+    """Accept the names of keyword-only arguments of a function.
+
+    Args:
+        function: what will be called with them.
+        given: the names.
+        what: what the options are of, for the message.
+
+    Raises:
+        OptionError: another name; the nearest are named.
+    """
+    known = [
+        name
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+    for option in given:
+        if option not in known:
+            raise OptionError(f"{what} has no option {option!r}; {nearest(option, known)}")
 
 
 def check_number(option: str, value: object, *, above: float, up_to: float) -> None:

@@ -3,11 +3,13 @@
 from .reading import dump_recipe, load_recipe, parse_recipe, recipe_names
 from .schema import ClassifyRecipe, Recipe
 from .schema_detect import DetectRecipe
+from .schema_embed import EmbedRecipe
 from .schema_text import TextDetectRecipe, TextDirectionRecipe, TextRecogniseRecipe
 
 __all__ = [
     "ClassifyRecipe",
     "DetectRecipe",
+    "EmbedRecipe",
     "Recipe",
     "TextDetectRecipe",
     "TextDirectionRecipe",

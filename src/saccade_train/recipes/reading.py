@@ -16,6 +16,7 @@ from saccade.errors import OptionError, nearest
 
 from .schema import ClassifyRecipe, Recipe
 from .schema_detect import DetectRecipe
+from .schema_embed import EmbedRecipe
 from .schema_text import TextDetectRecipe, TextDirectionRecipe, TextRecogniseRecipe
 
 __all__ = ["dump_recipe", "load_recipe", "parse_recipe", "recipe_names"]
@@ -23,6 +24,7 @@ __all__ = ["dump_recipe", "load_recipe", "parse_recipe", "recipe_names"]
 _KINDS: dict[str, type[Recipe]] = {
     "classify": ClassifyRecipe,
     "detect": DetectRecipe,
+    "embed": EmbedRecipe,
     "text_detect": TextDetectRecipe,
     "text_direction": TextDirectionRecipe,
     "text_recognise": TextRecogniseRecipe,

@@ -34,7 +34,12 @@ class TrainingData:
 
 
 def open_training_data(
-    data: Places, val: Places = (), *, holdout: float = 0.1, seed: int = 0
+    data: Places,
+    val: Places = (),
+    *,
+    holdout: float = 0.1,
+    seed: int = 0,
+    closed: bool = True,
 ) -> TrainingData:
     """Open the pictures to train on and to evaluate with.
 
@@ -45,6 +50,8 @@ def open_training_data(
             up ``holdout`` of each class instead.
         holdout: That share.
         seed: Which pictures are held out.
+        closed: Refuse classes in val that train does not have. Otherwise val has classes of its
+            own, for searches among them.
 
     Raises:
         DatasetError: A place is missing or empty, all is of one class, or a class of val is absent
@@ -83,7 +90,7 @@ def open_training_data(
         vals.append(open_classification(place, split))
         problems += vals[-1].problems
     # Joining maps classes by name and refuses those that training does not know.
-    evaluated = join_classification(vals, joined.classes)
+    evaluated = join_classification(vals, joined.classes if closed else None)
     shared = _both(joined, evaluated)
     if shared:
         notes.append(

@@ -89,6 +89,7 @@ def feed(
     start: int = 0,
     process: int = 0,
     workers: int = 1,
+    order: NDArray[np.int64] | None = None,
 ) -> Iterator[Batch]:
     """Yield the batches of one process for an epoch, from optimiser step ``start`` on.
 
@@ -104,15 +105,16 @@ def feed(
         process: Which process this is.
         workers: Threads that work ahead; 0: none. OpenCV releases the interpreter's lock, so they
             help.
+        order: The pictures of the epoch, (steps * batch_size,); by default :func:`epoch_order`.
 
     Yields:
         ``plan.pieces`` batches for each step, in order.
     """
-    order = epoch_order(plan, seed, epoch)
+    chosen = epoch_order(plan, seed, epoch) if order is None else order
 
     def make(step: int, piece: int) -> Batch:
         part = plan.positions(step, piece, process)
-        numbers = order[part]
+        numbers = chosen[part]
         images = np.empty((len(numbers), size, size, 3), np.uint8)
         for row, (position, number) in enumerate(
             zip(range(part.start, part.stop), numbers, strict=True)

@@ -48,6 +48,18 @@ def load_initial(model: nn.Module, place: str | Path) -> str:
     file = weights_file(place)
     given = load_tensors(file)
     ours = model.state_dict()
+    # Of an earlier run that holds more than the network (see load_trained), the network alone.
+    given = {
+        name.removeprefix("student."): t for name, t in given.items() if "student." in name
+    } or given
+    # An embedder pools as a classifier does, below another name, and has its own linear layers.
+    if any(name.startswith("pooled.") for name in ours):
+        given = {
+            f"pooled.{name.removeprefix('head.')}"
+            if name.startswith("head.last_conv.")
+            else name: t
+            for name, t in given.items()
+        }
     fitting = {
         name: tensor
         for name, tensor in given.items()

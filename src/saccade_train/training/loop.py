@@ -176,7 +176,7 @@ def _train(
                 "other shares of each batch, so the numbers will differ a little"
             )
     elif recipe.init:
-        report.say(load_initial(training.model, recipe.init))
+        report.say(load_initial(task.deployed(training.model), recipe.init))
         training.reset_ema()
     try:
         return training.run()

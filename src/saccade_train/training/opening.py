@@ -13,6 +13,7 @@ from saccade_train.models.text_recogniser import build_text_recogniser
 from saccade_train.recipes import (
     ClassifyRecipe,
     DetectRecipe,
+    EmbedRecipe,
     Recipe,
     TextDetectRecipe,
     TextDirectionRecipe,
@@ -22,6 +23,7 @@ from saccade_train.recipes import (
 from .classify import ClassifyTask
 from .data import Places
 from .detect import DetectTask
+from .embed import EmbedTask, check_embed
 from .report import Report
 from .setup import LoadedData, load_data
 from .task import Task
@@ -50,6 +52,8 @@ def check_network(recipe: Recipe) -> None:
                 build_text_direction(architecture=recipe.model.arch)
             case DetectRecipe():
                 build_detector(recipe.model.arch, 2, **recipe.model.options)
+            case EmbedRecipe():
+                check_embed(recipe)
 
 
 def open_task(
@@ -83,5 +87,8 @@ def open_task(
             return DetectTask(recipe, data, val, report=report)
         case ClassifyRecipe():
             return ClassifyTask(recipe, loaded or load_data(recipe, data, val, report=report))
+        case EmbedRecipe():
+            closed = recipe.data.gallery == "train"
+            return EmbedTask(recipe, load_data(recipe, data, val, report=report, closed=closed))
         case _:
             raise OptionError(f"task {recipe.task!r}: there is no training for it")

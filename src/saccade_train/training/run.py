@@ -30,6 +30,7 @@ from saccade_train.models.text_direction import build_text_direction
 from saccade_train.models.text_recogniser import build_text_recogniser
 from saccade_train.recipes import (
     DetectRecipe,
+    EmbedRecipe,
     Recipe,
     TextDetectRecipe,
     TextDirectionRecipe,
@@ -38,6 +39,7 @@ from saccade_train.recipes import (
 )
 
 from .checkpoint import find_folder, load_state, load_tensors
+from .embed_learner import build_from
 from .initial import weights_file
 
 __all__ = ["Progress", "TrainedModel", "clear_run", "load_trained", "only_writer", "resumable"]
@@ -206,6 +208,8 @@ def _build(recipe: Recipe, classes: tuple[str, ...]) -> Any:
             return build_text_direction(len(classes), recipe.model.arch)
         case DetectRecipe():
             return build_detector(recipe.model.arch, len(classes), **recipe.model.options)
+        case EmbedRecipe():
+            return build_from(recipe, len(classes))
     options: Any = recipe
     return build_classifier(options.model.arch, len(classes), **options.model.options)
 

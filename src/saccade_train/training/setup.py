@@ -14,7 +14,7 @@ from saccade.errors import OptionError, Problem
 from saccade.imaging.prepare import Prepare
 from saccade_train._types import Image
 from saccade_train.augment.geometric import shrink_short
-from saccade_train.recipes import ClassifyRecipe, Recipe
+from saccade_train.recipes import ClassifyRecipe, EmbedRecipe, Recipe
 
 from .data import Places, fingerprint, open_training_data
 from .pictures import Pictures, Shape, load_pictures
@@ -75,21 +75,23 @@ def train_size_prepare(recipe: ClassifyRecipe) -> Prepare:
 
 
 def load_data(
-    recipe: ClassifyRecipe,
+    recipe: ClassifyRecipe | EmbedRecipe,
     data: Places,
     val: Places = (),
     *,
     report: Report,
+    closed: bool = True,
 ) -> LoadedData:
     """Open, decode, check and hold the pictures of a training.
 
-    Broken pictures are left out, counted and listed; the user is told.
+    Broken pictures are left out, counted and listed; the user is told. ``closed`` as of
+    :func:`.data.open_training_data`.
 
     Raises:
         DatasetError: No pictures, one class only, or sets that don't fit together.
     """
     options = recipe.data
-    opened = open_training_data(data, val, holdout=options.holdout, seed=recipe.seed)
+    opened = open_training_data(data, val, holdout=options.holdout, seed=recipe.seed, closed=closed)
     for note in opened.notes:
         report.say(note)
     limit = options.cache_mb * 2**20
@@ -110,7 +112,7 @@ def load_data(
     prepare = options.eval.prepare()
     evaluated = {"": load(opened.val, "reading val", prepare, limit)}
     limit -= evaluated[""].nbytes
-    if options.eval_at_train_size:
+    if options.eval_at_train_size and isinstance(recipe, ClassifyRecipe):
         small = train_size_prepare(recipe)
         # Broken pictures are known by now.
         pictures, _ = load_pictures(
