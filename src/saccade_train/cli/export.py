@@ -68,14 +68,15 @@ def export(
     """Make one model file of the best weights of a training.
 
     The file holds all: the network from pixels to probabilities (and a classifier's embedding, a
-    detector's boxes), the classes or the alphabet, the preparation, the recipe, the scores, and a
-    self-test for 'saccade verify'. It appears only when ONNX Runtime computes what PyTorch does;
-    otherwise the first layer that differs is named.
+    detector's boxes, an embedder's vectors), the classes or the alphabet, the preparation, the
+    recipe, the scores, and a self-test for 'saccade verify'. It appears only when ONNX Runtime
+    computes what PyTorch does; otherwise the first layer that differs is named.
 
     \b
     Examples:
       saccade export runs/flowers -o flowers.onnx
       saccade export runs/flowers -o flowers.onnx --pictures flowers/val --check openvino
+      saccade export runs/goods -o goods.onnx --pictures shelf/
       saccade export runs/cards -o cards.onnx --nms --threshold score=0.3 --size 416
       saccade export runs/flowers -o flowers.onnx --licence CC-BY-4.0 --data-note "Flowers 102"
     """  # noqa: D301

@@ -64,13 +64,16 @@ def import_(
       saccade import ResNet50_vd_pretrained.pdparams --arch resnet50_vd -o resnet.onnx
       saccade import lcnet_100.safetensors --arch lcnet_x1_0 -o lcnet.onnx --labels names.txt
       saccade import picodet_s_320_coco_lcnet.pdparams --arch picodet_s --size 320 -o s.onnx
+      saccade import general_PPLCNet_x2_5.pdparams --arch shitu_lcnet_x2_5 -o shitu.onnx
       saccade import ch_det.pdparams --arch db_mobilenet_v3_large_x0_5 -o det.onnx
       saccade import ch_rec.pdparams --arch crnn_lcnet_x1_0 -o rec.onnx --labels ppocr_keys.txt
     """  # noqa: D301
     from saccade.imaging.prepare import Prepare
+    from saccade_train.export.embed import export_embedder
     from saccade_train.export.onnx import export_model
     from saccade_train.models.detector import DETECTORS
     from saccade_train.paddle.detect_files import convert_paddle_detector
+    from saccade_train.paddle.embed import EMBED_ARCHITECTURES, import_embedder
     from saccade_train.paddle.importing import import_classifier
     from saccade_train.paddle.text import TEXT_ARCHITECTURES
     from saccade_train.paddle.text_files import convert_paddle_text
@@ -104,6 +107,20 @@ def import_(
         typer.echo(f"{made.path}: {arch}, {count}, {made.bytes / 1e6:.1f} MB", err=True)
         return
     side = size or 224
+    if arch in EMBED_ARCHITECTURES:
+        if labels is not None:
+            raise OptionError(f"--labels belongs to classifiers; {arch} gives vectors")
+        report = export_embedder(
+            import_embedder(file, *EMBED_ARCHITECTURES[arch]),
+            out,
+            prepare=Prepare(side, side, "stretch"),
+            mean=(0.485, 0.456, 0.406),
+            std=(0.229, 0.224, 0.225),
+            licence=licence,
+            notes=notes,
+        )
+        typer.echo(f"{report.path}: {arch}, {report.bytes / 1e6:.1f} MB", err=True)
+        return
     model = import_classifier(file, arch)
     # Both sources evaluate a centre crop of 7/8 of the short side; timm resizes bicubically.
     paddle = file.suffix == ".pdparams"

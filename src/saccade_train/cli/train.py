@@ -19,8 +19,8 @@ def train(
         typer.Argument(
             metavar="RECIPE",
             help="Name of a shipped recipe (classify_small is for own pictures on a laptop, "
-            "picodet_small for own objects; ocr_det, ocr_cls and ocr_rec read text) or the path of "
-            "a YAML file.",
+            "picodet_small for own objects, embed_small for searching; ocr_det, ocr_cls and "
+            "ocr_rec read text) or the path of a YAML file.",
         ),
     ],
     out: Annotated[
@@ -70,6 +70,7 @@ def train(
       saccade train classify_small --data a.zip --data b/ --out runs/ab epochs=20 optimiser.lr=0.05
       saccade train classify_small --data flowers/ --out runs/fine init=runs/ab
       saccade train picodet_small --data cards.zip --out runs/cards
+      saccade train embed_small --data goods.zip --out runs/goods
       saccade train ocr_rec_short --data rec_lines.zip --out runs/words
       torchrun --nproc_per_node 2 --no-python saccade train classify_small --data x/ --out runs/x
 

@@ -10,6 +10,7 @@ import numpy as np
 from saccade.errors import ModelFileError, OptionError, nearest
 from saccade_train.models.classifier import ARCHITECTURES, Classifier, build_classifier
 from saccade_train.models.detector import DETECTORS
+from saccade_train.paddle.embed import EMBED_ARCHITECTURES
 from saccade_train.paddle.names import PREFIXES, load_paddle
 from saccade_train.paddle.pdparams import read_pdparams
 from saccade_train.paddle.text import TEXT_ARCHITECTURES
@@ -45,7 +46,7 @@ def import_classifier(
     """
     path = Path(path)
     if architecture not in ARCHITECTURES:
-        known_names = (*ARCHITECTURES, *TEXT_ARCHITECTURES, *DETECTORS)
+        known_names = (*ARCHITECTURES, *TEXT_ARCHITECTURES, *DETECTORS, *EMBED_ARCHITECTURES)
         raise OptionError(
             f"unknown architecture {architecture!r}; {nearest(architecture, known_names)}"
         )

@@ -212,7 +212,7 @@ def test_retrieval_in_blocks_is_the_same(place: Path, monkeypatch: pytest.Monkey
     model = open_model(place / "m.onnx")
     pictures = open_classification(place / "data", "val")
     whole = evaluate_retrieval(model, pictures)
-    monkeypatch.setattr("saccade_train.evaluation.classify._QUERIES", 4)
+    monkeypatch.setattr("saccade_train.evaluation.rank._QUERIES", 4)
     parts = evaluate_retrieval(model, pictures, batch=5)
     assert parts.metrics == pytest.approx(whole.metrics)
 
