@@ -72,7 +72,8 @@ class ModelCard:
         notes: Anything a user should know before relying on it.
         created: Date and time of the export, ISO 8601.
         saccade_version: Version of Saccade that wrote the file.
-        embedding_dim: Length of the output ``"embedding"``; None without such an output.
+        embedding_dim: Length of the output ``"embedding"``, or bits of the output ``"bits"``; None
+            without such an output.
         fingerprint: SHA-256 (hex) over the file without its card; stamped when it is written.
         self_test: A question with a known answer; None when there is none.
         format_version: Version of this schema.
