@@ -13,7 +13,8 @@ from PIL import Image
 from saccade import zoo
 from saccade.errors import ImageError, ModelFileError, OptionError, UnknownModel
 from saccade.results import Failed, Page
-from saccade.tasks._text_models import TextDetector, TextRecogniser
+from saccade.tasks import _text_page
+from saccade.tasks._text_models import PlacedText, TextDetector, TextRecogniser
 from saccade.tasks.read_text import TextReader
 from saccade.text.rotation import turn_image, turn_quads
 from toytext import (
@@ -194,6 +195,31 @@ def test_a_detector_may_ask_that_lines_fit_their_ink(
     assert len(found.scores) == len(found.quads) == len(widths)
     across = np.linalg.norm(found.quads[:, 1] - found.quads[:, 0], axis=1)
     np.testing.assert_allclose(across, widths, atol=12)
+
+
+class TwoWays:
+    """Reads lines as they are with one score, and turned lines, which come last, with another."""
+
+    height = 24
+
+    def __init__(self, upright: float, over: float) -> None:
+        self.scores = upright, over
+
+    def read(self, crops: list[np.ndarray]) -> list[PlacedText]:
+        half = len(crops) // 2
+        return [PlacedText("x", self.scores[number >= half], ()) for number in range(len(crops))]
+
+
+@pytest.mark.parametrize(
+    ("upright", "over", "turns"),
+    [(0.8, 0.95, True), (0.5, 0.58, False), (0.9, 0.93, False), (0.95, 0.6, False)],
+)
+def test_pages_are_turned_over_only_by_clear_words(
+    upright: float, over: float, turns: bool
+) -> None:
+    image = np.full((60, 200, 3), 255, np.uint8)
+    quads = np.array([[[10, 10], [150, 10], [150, 30], [10, 30]]], np.float32)
+    assert _text_page._on_its_head(image, quads, TwoWays(upright, over)) is turns  # type: ignore[arg-type]
 
 
 def test_a_very_long_receipt(reader: TextReader) -> None:

@@ -20,6 +20,7 @@ from saccade_train.evaluation.detect import evaluate_detector, open_boxes, open_
 from shapes import draw_shapes, write_shapes
 
 QUICK = (
+    "schedule.warmup_steps=1",
     "model.arch=picodet_xs", "model.options.neck_channels=32", "data.height=64", "data.width=96",
     "data.sizes=[64,[64,96]]", "data.workers=1", "epochs=2", "batch_size=3", "eval_every=1",
     "data.suppress.keep=50",
