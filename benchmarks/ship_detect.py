@@ -11,13 +11,12 @@ besides its own packs it is scored on groceries and COCO pictures of which it ha
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import tempfile
 from pathlib import Path
 
-from saccade import modelfile, zoo
 from saccade_train.evaluation.detect import evaluate_detector, open_boxes, open_detector
 from saccade_train.export.run import export_run
+from shipping import put_into_zoo
 
 LICENCE = "Apache-2.0"
 OWN = ("det_fruit", "det_raccoon", "det_cards", "det_openobj", "det_home3")
@@ -48,12 +47,8 @@ def ship(
         for pack in places:
             pictures = open_boxes([packs / f"{pack}.zip"], "val", labels, class_agnostic=agnostic)
             found = evaluate_detector(find, pictures, class_agnostic=agnostic).metrics
-            scores |= {f"val_{pack}_{key}": round(found[key], 4) for key in ("map", "map_50")}
-        card = dataclasses.replace(modelfile.read_card(file), scores=scores)
-        modelfile.write_card(file, zoo.MODELS / file.name, card)
-    print(file.name)
-    for key, value in scores.items():
-        print(f"  {key:36} {value:.4f}")
+            scores |= {f"val_{pack}_{key}": found[key] for key in ("map", "map_50")}
+        put_into_zoo(file, scores)
 
 
 def main() -> None:

@@ -10,14 +10,13 @@ checkpoint, and say so), writes the scores into the card, and puts the file into
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import tempfile
 from pathlib import Path
 
-from saccade import modelfile, zoo
 from saccade.datasets.classification import open_classification
 from saccade_train.evaluation import evaluate_classification, evaluate_retrieval, open_model
 from saccade_train.export.run import export_run
+from shipping import put_into_zoo
 
 NAME = "lcnet_x1_0_shop91"
 TRAINING_DATA = (
@@ -74,12 +73,8 @@ def main() -> None:
             notes=NOTES,
             pictures=[pictures.read(number) for number in range(0, len(pictures), 20)],
         )
-        scores = measure(file, arguments.packs)
-        card = dataclasses.replace(modelfile.read_card(file), scores=scores)
-        modelfile.write_card(file, zoo.MODELS / file.name, card)
+        put_into_zoo(file, measure(file, arguments.packs))
     print(report.parity[0])
-    for name, value in scores.items():
-        print(f"{name:32} {value:.4f}")
 
 
 if __name__ == "__main__":

@@ -12,15 +12,14 @@ words of ICDAR 2015 and IIIT5K chose nothing and were never trained on.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import tempfile
 from pathlib import Path
 
-from saccade import modelfile, zoo
 from saccade.datasets.text import open_text_lines, open_text_pages
 from saccade.metrics.text import TextRule
 from saccade_train.evaluation.text import evaluate_text
 from saccade_train.export.run import export_run
+from shipping import put_into_zoo
 
 LICENCE = "Apache-2.0"
 DRAWN = "Text drawn by saccade_train.synth in free fonts, a fifth of the families held out"
@@ -54,7 +53,7 @@ def ship_detector(run: Path, packs: Path, thresholds: dict[str, float]) -> None:
         for name in ("ocr_sroie_receipts", "ocr_print_pages"):
             found = evaluate_text(str(file), "text_detect", [str(packs / f"{name}.zip")]).metrics
             scores |= {f"val_{name}_{key}": found[key] for key in ("hmean", "precision", "recall")}
-        _finish(file, scores)
+        put_into_zoo(file, scores)
 
 
 def ship_direction(run: Path, packs: Path) -> None:
@@ -68,7 +67,7 @@ def ship_direction(run: Path, packs: Path) -> None:
         for name in ("rec_sroie_lines", "rec_print_lines", "rec_icdar15_words"):
             found = evaluate_text(str(file), "text_direction", [str(packs / f"{name}.zip")]).metrics
             scores[f"val_{name}_accuracy"] = found["accuracy"]
-        _finish(file, scores)
+        put_into_zoo(file, scores)
 
 
 def ship_recogniser(run: Path, packs: Path) -> None:
@@ -102,16 +101,7 @@ def ship_recogniser(run: Path, packs: Path) -> None:
             place_of = [str(packs / f"{name}.zip")]
             found = evaluate_text(str(file), "text_recognise", place_of, rule=rule).metrics
             scores |= {f"val_{name}_{key}": found[key] for key in ("line_accuracy", "cer")}
-        _finish(file, scores)
-
-
-def _finish(file: Path, scores: dict[str, float]) -> None:
-    scores = {name: round(value, 4) for name, value in scores.items()}
-    card = dataclasses.replace(modelfile.read_card(file), scores=scores)
-    modelfile.write_card(file, zoo.MODELS / file.name, card)
-    print(file.name)
-    for name, value in scores.items():
-        print(f"  {name:44} {value:.4f}")
+        put_into_zoo(file, scores)
 
 
 def main() -> None:

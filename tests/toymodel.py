@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,21 @@ import numpy as np
 import pytest
 
 LABELS = ("red", "green", "blue")
+
+
+class ColourEmbedder:
+    """A stub of an embedder: the mean colour, of unit length."""
+
+    name = "colour"
+    path = Path("/models/colour.onnx")
+    fingerprint = "c" * 64
+    dim = 3
+
+    def batch(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        """(N, 3) float32."""
+        means = np.stack([image.reshape(-1, 3).mean(axis=0) for image in images])
+        lengths = np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9)
+        return (means / lengths).astype(np.float32)
 
 
 def toy_graph(*, size: int = 32, dim: int = 8, classes: int = 3, seed: int = 0) -> Any:

@@ -100,18 +100,21 @@ def read_page(image: NDArray[np.uint8], stages: Stages) -> FoundText:
 
     tall = _is_tall(quads)
     turned: NDArray[np.float32] | None = None
+    suspected = False  # and so asked already whether it stands on its head
     crops = _cut(image, _reading(quads, tall), stages)
     if stages.direction is not None:
         turned = stages.direction.classify(crops)
         across, _ = sides(quads[~tall])
         share = float(across[turned[~tall] > 0.5].sum()) / max(float(across.sum()), 1.0)
-        if share > 0.5 and _on_its_head(image, quads[~tall], stages.recogniser):
+        suspected = share > 0.5
+        if suspected and _on_its_head(image, quads[~tall], stages.recogniser):
             rotation, image, quads = _turn_over(rotation, image, quads)
             turned = 1 - turned
             crops = [_over(crop) for crop in crops]
         clock.lap("direction")
     tries = _read_lines(image, quads, crops, turned, stages)
-    if _mean_score(tries) < _DOUBTFUL and _on_its_head(image, quads[~tall], stages.recogniser):
+    doubtful = not suspected and _mean_score(tries) < _DOUBTFUL
+    if doubtful and _on_its_head(image, quads[~tall], stages.recogniser):
         rotation, image, quads = _turn_over(rotation, image, quads)
         turned = None if turned is None else 1 - turned
         crops = [_over(crop) for crop in crops]

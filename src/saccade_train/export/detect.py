@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
 
-import numpy as np
 import onnx
 
 from saccade.errors import OptionError, nearest
@@ -19,7 +18,7 @@ from saccade.imaging.prepare import Prepare
 from saccade.modelfile import ModelCard
 from saccade_train.export.graph import graph_of
 from saccade_train.export.network import output_names
-from saccade_train.export.parity import rendered_pictures
+from saccade_train.export.parity import comparison_batch
 from saccade_train.export.suppress import (
     SUPPRESSED_OUTPUTS,
     Suppression,
@@ -110,9 +109,7 @@ def export_detector(
     )
 
     def batches(pictures: Sequence[Image]) -> list[Image]:
-        rendered = rendered_pictures(_RENDERED, *size)
-        # Some noise stays among the real pictures: it reaches numbers that they do not.
-        return [np.concatenate([prepare.batch(pictures), rendered[:2]]) if pictures else rendered]
+        return [comparison_batch(prepare, pictures, _RENDERED)]
 
     def end(
         graph: onnx.ModelProto, file: Path, pictures: Sequence[Image], runtimes: Sequence[str]

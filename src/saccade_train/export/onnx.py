@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Unpack
 
-import numpy as np
 import onnx
 
 from saccade.errors import OptionError
@@ -19,7 +18,7 @@ from saccade.imaging.prepare import Prepare
 from saccade.modelfile import ModelCard
 from saccade_train.export.graph import graph_of
 from saccade_train.export.network import output_names
-from saccade_train.export.parity import rendered_pictures
+from saccade_train.export.parity import comparison_batch
 from saccade_train.export.write import ExportOptions, ExportReport, Image, write_network
 from saccade_train.models.classifier import Classifier
 
@@ -109,9 +108,7 @@ def export_model(
     )
 
     def batches(pictures: Sequence[Image]) -> list[Image]:
-        rendered = rendered_pictures(_RENDERED, *size)
-        # Some noise stays among the real pictures: it reaches numbers that they do not.
-        return [np.concatenate([prepare.batch(pictures), rendered[:2]]) if pictures else rendered]
+        return [comparison_batch(prepare, pictures, _RENDERED)]
 
     return write_network(
         model,

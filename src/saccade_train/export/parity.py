@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from saccade.errors import ParityError
+from saccade.imaging.prepare import Prepare
 from saccade.runtime import Session, open_session
 from saccade_train.export.fold import norm_names
 from saccade_train.export.network import Network, deployed_outputs
@@ -31,6 +32,7 @@ __all__ = [
     "ParityReport",
     "check_parity",
     "compare",
+    "comparison_batch",
     "first_difference",
     "normalise",
     "rendered_pictures",
@@ -224,6 +226,19 @@ def torch_outputs(
     """
     outputs = deployed_outputs(model, normalise(batch, mean, std))
     return {name: output.numpy() for name, output in outputs.items()}
+
+
+def comparison_batch(prepare: Prepare, pictures: Sequence[Image], rendered: int) -> Image:
+    """Prepared pictures to compare on, uint8 (N, height, width, 3).
+
+    Args:
+        prepare: how pictures become the input.
+        pictures: real ones, uint8 (H, W, 3) each; there may be none.
+        rendered: how many to render where there are none.
+    """
+    drawn = rendered_pictures(rendered, prepare.height, prepare.width)
+    # Some noise stays among the real pictures: it reaches numbers that they do not.
+    return np.concatenate([prepare.batch(pictures), drawn[:2]]) if pictures else drawn
 
 
 def rendered_pictures(count: int, height: int, width: int, seed: int = 0) -> Image:

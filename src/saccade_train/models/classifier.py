@@ -7,7 +7,6 @@ calls it. The numbers of parameters are those of PaddleClas, to the unit.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, get_args
@@ -25,7 +24,7 @@ from saccade_train.backbones.mobilenet_v3 import (
 from saccade_train.backbones.resnet import RESNET_DEPTHS, HsMode, HsOptions, ResNet, Variant
 from saccade_train.heads.pooled import PooledHead
 from saccade_train.layers.activation import ActivationName
-from saccade_train.layers.check import check_flag, check_number, check_whole
+from saccade_train.layers.check import check_flag, check_number, check_options, check_whole
 from saccade_train.layers.conv import Stride
 
 __all__ = ["ARCHITECTURES", "Classifier", "build_classifier"]
@@ -111,14 +110,7 @@ def build_classifier(architecture: str, num_classes: int, /, **options: Any) -> 
         raise OptionError(
             f"unknown architecture {architecture!r}; {nearest(architecture, ARCHITECTURES)}"
         )
-    known = [
-        name
-        for name, parameter in inspect.signature(builder).parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    ]
-    for option in options:
-        if option not in known:
-            raise OptionError(f"{architecture} has no option {option!r}; {nearest(option, known)}")
+    check_options(builder, options, architecture)
     return builder(num_classes, **options)
 
 

@@ -60,20 +60,12 @@ class BNNeck(nn.Module):
         return normalised
 
 
-class HashNeck(nn.Module):
+class HashNeck(FCNeck):
     """Linear layer -> tanh: numbers in -1..1 whose signs are the bits of a code."""
-
-    def __init__(self, in_features: int, features: int) -> None:
-        super().__init__()
-        self.fc = nn.Linear(in_features, features)
-        nn.init.xavier_uniform_(self.fc.weight)
-        nn.init.zeros_(self.fc.bias)
-        self.features = features
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, in_features) to (N, features), each number in -1..1."""
-        bits: Tensor = self.fc(x).tanh()
-        return bits
+        return super().forward(x).tanh()
 
 
 class NoNeck(nn.Module):

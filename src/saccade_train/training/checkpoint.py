@@ -32,6 +32,7 @@ __all__ = [
     "find_folder",
     "load_state",
     "load_tensors",
+    "network_alone",
     "optimiser_tensors",
     "restore_optimiser",
     "write_folder",
@@ -109,6 +110,16 @@ def load_tensors(file: Path) -> dict[str, Tensor]:
         return load_file(file)
     except (OSError, safetensors.SafetensorError) as error:
         raise TrainingError(f"{file}: cannot be read as safetensors ({error})") from None
+
+
+def network_alone(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Of a training that holds more than the network it is for, the tensors of that network.
+
+    Two networks that learn from each other, or an embedder with its memory, call it ``student``;
+    where there is none of that name, all is returned.
+    """
+    alone = {name.removeprefix("student."): t for name, t in tensors.items() if "student." in name}
+    return alone or tensors
 
 
 def optimiser_tensors(optimiser: optim.Optimizer) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ from torch import nn
 
 from saccade.errors import TrainingError
 
-from .checkpoint import find_folder, load_tensors
+from .checkpoint import find_folder, load_tensors, network_alone
 
 __all__ = ["load_initial", "weights_file"]
 
@@ -46,12 +46,8 @@ def load_initial(model: nn.Module, place: str | Path) -> str:
             and but the neck where the file has none (a classifier's weights in a detector).
     """
     file = weights_file(place)
-    given = load_tensors(file)
+    given = network_alone(load_tensors(file))
     ours = model.state_dict()
-    # Of an earlier run that holds more than the network (see load_trained), the network alone.
-    given = {
-        name.removeprefix("student."): t for name, t in given.items() if "student." in name
-    } or given
     # An embedder pools as a classifier does, below another name, and has its own linear layers.
     if any(name.startswith("pooled.") for name in ours):
         given = {

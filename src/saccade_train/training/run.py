@@ -38,7 +38,7 @@ from saccade_train.recipes import (
     load_recipe,
 )
 
-from .checkpoint import find_folder, load_state, load_tensors
+from .checkpoint import find_folder, load_state, load_tensors, network_alone
 from .embed_learner import build_from
 from .initial import weights_file
 
@@ -190,9 +190,7 @@ def load_trained(run: str | Path) -> TrainedModel:
     classes = tuple((run / "classes.txt").read_text("utf-8").split("\n")[:-1])
     model = _build(recipe, classes)
     tensors = load_tensors(weights)
-    # Of two networks that learnt from each other, "last" holds both.
-    pair = {name.removeprefix("student."): t for name, t in tensors.items() if "student." in name}
-    model.load_state_dict(pair or tensors)
+    model.load_state_dict(network_alone(tensors))
     scores = load_state(weights.parent).get("scores", {})
     return TrainedModel(model.eval(), recipe, classes, scores)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,22 +25,9 @@ from saccade.tasks.embed import Embedder
 from saccade.tasks.look import Looker
 from saccade.tasks.recognize import MAX_OBJECTS, Recognizer
 from toydetector import scene, write_detector
+from toymodel import ColourEmbedder
 
 SCENE = scene(160, 160, ("red", 10, 10, 60, 60), ("blue", 90, 90, 150, 150))
-
-
-class ColourEmbedder:
-    """The mean colour, of unit length."""
-
-    name = "colour"
-    path = Path("/models/colour.onnx")
-    fingerprint = "c" * 64
-    dim = 3
-
-    def batch(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        means = np.stack([image.reshape(-1, 3).mean(axis=0) for image in images])
-        lengths = np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9)
-        return (means / lengths).astype(np.float32)
 
 
 @pytest.fixture(scope="module")

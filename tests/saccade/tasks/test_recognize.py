@@ -18,25 +18,10 @@ from saccade.results import Failed, Look, Neighbour, Recognized, RecognizedObjec
 from saccade.tasks.embed import Embedder
 from saccade.tasks.look import Looker
 from saccade.tasks.recognize import DEFAULT_THRESHOLD, Recognizer, open_embedder
-from toymodel import write_toy_classifier
+from toymodel import ColourEmbedder, write_toy_classifier
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
-
-
-class ColourEmbedder:
-    """The mean colour, of unit length."""
-
-    name = "colour"
-    path = Path("/models/colour.onnx")
-    fingerprint = "c" * 64
-    dim = 3
-
-    def batch(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        means = np.stack([image.reshape(-1, 3).mean(axis=0) for image in images])
-        return (means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9)).astype(
-            np.float32
-        )
 
 
 def plain(colour: Sequence[int], height: int = 20, width: int = 30) -> np.ndarray:
