@@ -5,16 +5,20 @@ clockwise from top left; ``###`` and ``*`` mark text that can't be read. Lines: 
 Paths are relative to the folder of the list, or to the root of a ``.zip``, which is read in place.
 
 A broken line is left out and listed, with its number; the others count.
+
+Labelled pages are labelled lines as well: where a place has no list of lines but one of pages, its
+lines are cut out of the pages, at the size they have there.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import os
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -22,7 +26,9 @@ import numpy as np
 
 from saccade.datasets.stores import FolderStore, Store, open_store, read_member
 from saccade.errors import DatasetError, Problem
+from saccade.geometry.polygons import min_area_box, order_by_sum
 from saccade.imaging.read import read_image
+from saccade.text.crop import UPRIGHT_RATIO, cut_line
 
 __all__ = [
     "IGNORED_TEXTS",
@@ -42,6 +48,8 @@ _Sample = TypeVar("_Sample")
 
 IGNORED_TEXTS = ("###", "*")
 """Transcriptions of text that can't be read."""
+
+_CUT_HEIGHT = 48  # pixels; lines on pages lose detail only from twice this height on
 
 _ALIASES = {"val": ("val", "valid", "validation")}
 
@@ -75,11 +83,15 @@ class PageSample:
 
 @dataclass(frozen=True, slots=True)
 class LineSample:
-    """A picture of a line and its text; ``archive`` is the ``.zip`` that holds it, or empty."""
+    """A picture of a line and its text; ``archive`` is the ``.zip`` that holds it, or empty.
+
+    With ``points``, float32 (4, 2), the picture is a page and the line stands there on it.
+    """
 
     path: str
     text: str
     archive: str = ""
+    points: np.ndarray | None = field(default=None, compare=False)
 
 
 SampleT = TypeVar("SampleT", PageSample, LineSample)
@@ -118,6 +130,24 @@ class TextPageSet(_TextSet[PageSample]):
 class TextLineSet(_TextSet[LineSample]):
     """Labelled lines."""
 
+    def read(self, index: int, points: np.ndarray | None = None) -> np.ndarray:
+        """Read a line, uint8 RGB (H, W, 3).
+
+        Args:
+            index: which.
+            points: (4, 2), where on its page it is cut out, for a sample that stands on one; None:
+                at its own place.
+
+        Raises:
+            ImageError: it cannot be read; the message names it.
+        """
+        sample = self.samples[index]
+        if sample.points is None:
+            return _read(sample)
+        page = _read_page(sample.path, sample.archive)
+        quad = np.asarray(sample.points if points is None else points, np.float32)
+        return cut_line(page, quad.clip(0, (page.shape[1], page.shape[0])), _CUT_HEIGHT)
+
 
 def open_text_pages(place: Place, split: str = "train") -> TextPageSet:
     """Open labelled pages; no picture is read yet.
@@ -140,15 +170,23 @@ def open_text_lines(place: Place, split: str = "train") -> TextLineSet:
     """Open labelled lines; no picture is read yet.
 
     Args:
-        place: a folder or ``.zip`` with ``rec_SPLIT.txt`` or ``SPLIT.txt``, or such a list itself.
+        place: a folder or ``.zip`` with ``rec_SPLIT.txt`` or ``SPLIT.txt``, or such a list itself;
+            or a folder or ``.zip`` of pages, with ``det_SPLIT.txt``.
         split: which part; ``"val"`` also finds ``valid`` and ``validation``.
 
     Returns:
-        The set. Spaces in the texts are as written.
+        The set. Spaces in the texts are as written. Lines of pages that can't be read, or that run
+        upwards or downwards, are not in it.
 
     Raises:
         DatasetError: no such place or list, or no line left in it.
     """
+    if _has_pages_only(place, split):
+        pages = open_text_pages(place, split)
+        lines = tuple(line for page in pages.samples for line in _lines_of(page))
+        if not lines:
+            raise DatasetError(f"{pages.place} has no line that can be read")
+        return TextLineSet(lines, pages.problems, pages.place)
     samples, problems, where = _open(place, split, "rec", _line)
     return TextLineSet(tuple(samples), tuple(problems), where)
 
@@ -204,6 +242,28 @@ def _open(
         reason = f"; the first of {len(problems)}: {problems[0]}" if problems else ""
         raise DatasetError(f"{where} has no usable line, expected PATH<TAB>LABEL{reason}")
     return samples, problems, where
+
+
+def _has_pages_only(place: Place, split: str) -> bool:
+    path = Path(place)
+    if path.is_file() and path.suffix.lower() != ".zip":
+        return False
+    store = open_store(path)
+    names = _ALIASES.get(split, (split,))
+    own = any(store.has(f"rec_{name}.txt") or store.has(f"{name}.txt") for name in names)
+    return not own and any(store.has(f"det_{name}.txt") for name in names)
+
+
+def _lines_of(page: PageSample) -> Iterator[LineSample]:
+    """The lines of a page that can be read, from left to right."""
+    for region in page.regions:
+        points = region.points
+        if len(points) > 4:
+            points = order_by_sum(min_area_box(points)[0])
+        across, down = np.linalg.norm(points[1] - points[0]), np.linalg.norm(points[3] - points[0])
+        upright = len(region.text) > 1 and down >= UPRIGHT_RATIO * across
+        if not region.ignored and region.text.strip() and min(across, down) >= 2 and not upright:
+            yield LineSample(page.path, region.text, page.archive, points)
 
 
 def _find_list(store: Store, split: str, task: str) -> str:
@@ -275,6 +335,14 @@ def _plain(path: str) -> str:
             f"the path {path!r} can't stand in a list; expected no tabs or line ends"
         )
     return path
+
+
+@functools.lru_cache(maxsize=16)
+def _read_page(path: str, archive: str) -> np.ndarray:
+    """A page, kept for its other lines."""
+    page = _read(PageSample(path, (), archive))
+    page.flags.writeable = False
+    return page
 
 
 def _read(sample: PageSample | LineSample) -> np.ndarray:

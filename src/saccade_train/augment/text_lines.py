@@ -30,6 +30,7 @@ __all__ = [
     "jitter",
     "lower_value",
     "rand_augment_line",
+    "shrink_line",
 ]
 
 WARP_SIDE = 20
@@ -60,6 +61,7 @@ class LineAugment:
         noise: a level less on half of the values.
         invert: the negative.
         rand: two operations of RandAugment; what the direction classifier adds.
+        shrink: as small as lines on a page that was scaled down, 10 to 28 pixels high. (Ours.)
         paddle_compat: no chance, but whether to distort as far as the reference; see
             :mod:`saccade_train.augment.text_warp`.
     """
@@ -74,6 +76,7 @@ class LineAugment:
     noise: float = 0.4
     invert: float = 0.4
     rand: float = 0.0
+    shrink: float = 0.0
     paddle_compat: bool = False
 
     def __post_init__(self) -> None:
@@ -122,6 +125,8 @@ def augment_line(image: Image, rng: np.random.Generator, options: LineAugment) -
         image = ops.invert(image)
     if rng.random() < options.rand:
         image = rand_augment_line(image, rng)
+    if rng.random() < options.shrink:
+        image = shrink_line(image, rng)
     return image
 
 
@@ -168,6 +173,16 @@ def drop_level(image: Image, rng: np.random.Generator) -> Image:
     bits = np.frombuffer(rng.bytes(-(-image.size // 8)), np.uint8)
     taken = np.unpackbits(bits, count=image.size).reshape(image.shape)
     return cv2.subtract(image, taken)  # type: ignore[return-value]
+
+
+def shrink_line(image: Image, rng: np.random.Generator) -> Image:
+    """Make a line 10 to 28 pixels high, or leave it where it is lower already."""
+    height, width = image.shape[:2]
+    low = int(rng.integers(10, 29))
+    if low >= height:
+        return image
+    size = (max(1, round(width * low / height)), low)
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
 
 
 def rand_augment_line(image: Image, rng: np.random.Generator, *, layers: int = 2) -> Image:

@@ -136,6 +136,8 @@ class LineAugmentOptions(_Part):
     invert: Fraction = 0.4
     rand: Fraction = 0.0
     """Two operations of RandAugment; 0.5 for the direction classifier in the reference."""
+    shrink: Fraction = 0.0
+    """As low as lines on a page that was scaled down, 10 to 28 pixels."""
 
 
 class PageAugmentOptions(_Part):

@@ -79,6 +79,32 @@ def test_lines(tmp_path: Path, packed: bool) -> None:
     assert lines.read(1).shape == (9, 12, 3)
 
 
+def test_lines_are_cut_out_of_pages(tmp_path: Path) -> None:
+    page = np.zeros((40, 60, 3), np.uint8)
+    page[5:15, 10:50] = 200
+    upwards = [[2, 0], [8, 0], [8, 39], [2, 39]]
+    corners = {"Total": [[10, 5], [50, 5], [50, 15], [10, 15]], "###": BOX, "up": upwards}
+    corners["five"] = [[10, 5], [30, 5], [50, 5], [50, 15], [10, 15]]
+    buffer = io.BytesIO()
+    Image.fromarray(page).save(buffer, "PNG")
+    label = [{"transcription": text, "points": points} for text, points in corners.items()]
+    files = {"a.png": buffer.getvalue(), "det_train.txt": f"a.png\t{json.dumps(label)}".encode()}
+    lines = open_text_lines(lay_out(tmp_path, files, packed=True))
+    assert [sample.text for sample in lines.samples] == ["Total", "five"]
+    for index in range(2):
+        line = lines.read(index)
+        assert line.shape == (10, 40, 3)
+        assert (line == 200).all()
+    wider = lines.read(0, np.array([[5, 0], [99, 0], [99, 20], [5, 20]]))
+    np.testing.assert_array_equal(wider, page[:20, 5:60])
+
+
+def test_a_page_without_readable_lines(tmp_path: Path) -> None:
+    place = lay_out(tmp_path, {"a.png": png(), "det_val.txt": b"a.png\t[]"}, packed=False)
+    with pytest.raises(DatasetError, match="no line that can be read"):
+        open_text_lines(place, "val")
+
+
 def test_a_list_by_itself_and_other_names_of_a_split(tmp_path: Path) -> None:
     lay_out(tmp_path, {**FILES, "validation.txt": b"images/a.png\tx\n"}, False)
     assert len(open_text_pages(tmp_path / "det_val.txt")) == 1

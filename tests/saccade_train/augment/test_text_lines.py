@@ -20,6 +20,7 @@ from saccade_train.augment.text_lines import (
     jitter,
     lower_value,
     rand_augment_line,
+    shrink_line,
 )
 
 STEPS = [field.name for field in fields(LineAugment) if field.name != "paddle_compat"]
@@ -42,8 +43,11 @@ def test_every_size(height: int, width: int, options: LineAugment, seed: int) ->
     kept = image.copy()
     found = augment_line(image, np.random.default_rng(seed), options)
     assert found.dtype == np.uint8
-    assert found.shape[1:] == (width, 3)
-    assert max(1, height - 8) <= found.shape[0] <= height
+    if options.shrink:
+        assert found.shape[0] <= 28
+    else:
+        assert found.shape[1:] == (width, 3)
+        assert max(1, height - 8) <= found.shape[0] <= height
     np.testing.assert_array_equal(image, kept)
     again = augment_line(image, np.random.default_rng(seed), options)
     np.testing.assert_array_equal(found, again)
@@ -85,6 +89,18 @@ def test_crop() -> None:
     tops = {(row, 39) for row in range(1, 9)}
     assert ends == tops | {(0, 39 - row) for row in range(1, 9)}
     assert crop_edge(image[:1], rng).shape == (1, 2, 3)
+
+
+def test_shrinking_keeps_the_shape_of_letters() -> None:
+    rng = np.random.default_rng(0)
+    heights = set()
+    for _ in range(300):
+        small = shrink_line(picture(48, 192), rng)
+        heights.add(small.shape[0])
+        assert abs(small.shape[1] - 4 * small.shape[0]) <= 1
+    assert heights == set(range(10, 29))
+    low = picture(9, 30)
+    assert shrink_line(low, rng) is low
 
 
 def test_value_falls_by_a_level_at_most() -> None:

@@ -25,6 +25,7 @@ from saccade_train.text.lines import (
     LineMaker,
     LineSamples,
     RealLines,
+    _as_found,
     column_labels,
     pad_lines,
 )
@@ -267,6 +268,23 @@ def test_batches_have_few_shapes_and_lose_no_text(lines: Path) -> None:
             text = "".join(alphabet[label - 1] for label in row[:length])
             assert text in WORDS
             assert not row[length:].any()
+
+
+def test_found_places_lie_around_the_labelled_ones() -> None:
+    quad = np.array([[10, 20], [110, 20], [110, 40], [10, 40]], np.float32)
+    rng = np.random.default_rng(0)
+    moves = np.stack([_as_found(quad, rng) - quad for _ in range(2000)]) / 20
+    # A rectangle stays one, and the sides move by their shares of the height.
+    assert np.allclose(moves[:, 0, 0], moves[:, 3, 0])
+    assert np.allclose(moves[:, 1, 0], moves[:, 2, 0])
+    for outwards, low, high in (
+        (-moves[:, 0, 0], -0.1, 0.4),
+        (moves[:, 1, 0], -0.1, 0.4),
+        (-moves[:, 0, 1], -0.08, 0.2),
+        (moves[:, 2, 1], -0.08, 0.2),
+    ):
+        assert low <= outwards.min() < low + 0.01
+        assert high - 0.01 < outwards.max() <= high
 
 
 def test_columns_say_where_each_character_stands() -> None:
