@@ -12,17 +12,22 @@ gallery, and the others' pictures are asked for. Printed: how many got a name. I
 with a gallery of test pictures (every other one), as unseen by the model as the queries; and with
 one of train pictures, on which the shipped model was trained: there the gallery is unlike the
 queries, and the promise, which is about things like the gallery's, does not hold to the letter.
+And once more with characters of alphabets that the model never saw (``--only alphabets``): half of
+them, by ten drawers, make the gallery; the other ten drawers draw all of them.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
+from omniglot import unpack
+from saccade.datasets.classification import open_classification
 from saccade.errors import GalleryError
 from saccade.gallery.calibration import calibrate
 from saccade.gallery.quality import search_vectors
@@ -109,12 +114,25 @@ def unknown(base, queries, rate: float, splits: int = 40) -> None:
     )
 
 
+def alphabets(embedder: Embedder, pack: Path) -> None:
+    """Rejection where neither the gallery nor the model knows the class."""
+    with tempfile.TemporaryDirectory() as place:
+        unpack(pack, Path(place))
+        pictures = open_classification(place, "test")
+        vectors = embedder.batch([pictures.read(index) for index in range(len(pictures))])
+    drawers = np.array([int(Path(sample.path).stem) for sample in pictures.samples])
+    first, labels = drawers <= 10, pictures.labels
+    print(f"\n{pack.name}: {len(pictures.classes)} characters of alphabets never trained on")
+    for rate in (0.05, 0.1, 0.2):
+        unknown((vectors[first], labels[first]), (vectors[~first], labels[~first]), rate)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--packs", type=Path, required=True, help="folder of the data packs")
     parser.add_argument("--model", help="embedder; the shipped one by default")
-    parser.add_argument("--only", choices=sorted(PACKS))
+    parser.add_argument("--only", choices=[*sorted(PACKS), "alphabets"])
     parser.add_argument("--threads", type=int)
     options = parser.parse_args()
     embedder = Embedder(options.model, threads=options.threads)
@@ -139,6 +157,8 @@ def main() -> None:
                 print(f"\n{title}:")
                 for rate in (0.05, 0.1, 0.2):
                     unknown(gallery, queries, rate)
+    if options.only in (None, "alphabets"):
+        alphabets(embedder, options.packs / "ret_omniglot_alphabets.npz")
 
 
 if __name__ == "__main__":

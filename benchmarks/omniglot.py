@@ -1,0 +1,47 @@
+"""Unpack the Omniglot pack into a folder that trainings and evaluations read.
+
+    python benchmarks/omniglot.py PACKS/ret_omniglot_alphabets.npz FOLDER
+
+FOLDER/train/ALPHABET_CHARACTER/*.png holds Balinese, Korean and Latin, FOLDER/test/... Early
+Aramaic and Greek, which are never trained on: 20 drawings of each character, 105 x 105.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+__all__ = ["UNSEEN", "unpack"]
+
+UNSEEN = ("Early_Aramaic", "Greek")
+"""The alphabets that are set aside."""
+
+
+def unpack(pack: Path, folder: Path) -> None:
+    """Write each drawing as a PNG, black ink on white."""
+    with np.load(pack) as content:
+        ink = np.unpackbits(content["images_packed"], axis=2)[:, :, :105]
+        names = [str(content["class_names"][label]) for label in content["labels"]]
+        drawers = content["drawer"]
+    for drawing, name, drawer in zip(ink, names, drawers, strict=True):
+        alphabet, character = name.split("/")
+        split = "test" if alphabet in UNSEEN else "train"
+        place = folder / split / f"{alphabet}_{character}"
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(255 * (1 - drawing)).save(place / f"{drawer:02}.png")
+
+
+def main() -> None:
+    """Unpack."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("pack", type=Path)
+    parser.add_argument("folder", type=Path)
+    arguments = parser.parse_args()
+    unpack(arguments.pack, arguments.folder)
+
+
+if __name__ == "__main__":
+    main()
