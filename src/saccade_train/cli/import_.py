@@ -65,6 +65,7 @@ def import_(
       saccade import lcnet_100.safetensors --arch lcnet_x1_0 -o lcnet.onnx --labels names.txt
       saccade import picodet_s_320_coco_lcnet.pdparams --arch picodet_s --size 320 -o s.onnx
       saccade import general_PPLCNet_x2_5.pdparams --arch shitu_lcnet_x2_5 -o shitu.onnx
+      saccade import general_PPLCNetV2_base.pdparams --arch shitu_v2_lcnet_v2_base -o v2.onnx
       saccade import ch_det.pdparams --arch db_mobilenet_v3_large_x0_5 -o det.onnx
       saccade import ch_rec.pdparams --arch crnn_lcnet_x1_0 -o rec.onnx --labels ppocr_keys.txt
     """  # noqa: D301

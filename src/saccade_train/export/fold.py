@@ -1,12 +1,13 @@
 """Arithmetic that is done once, at export, so that the graph does not repeat it for every picture.
 
-Three foldings, each exact but for the rounding of the new weights (they are computed in float64):
+Four foldings, each exact but for the rounding of the new weights (they are computed in float64):
 
 - BatchNorm in evaluation mode is y = gamma * (x - mean) / sqrt(var + eps) + beta, a scale and a
   shift of each channel, which the convolution before it takes over (:func:`fold_batch_norm`).
 - The factors 1 / 255 and 1 / std of the input are part of the first convolution's weights
   (:func:`fold_pixels`). The subtraction of the mean is not: a convolution pads with zeros, and zero
   means "the mean colour" only after the subtraction. As a bias it would be wrong along the border.
+- Kernels in parallel on one input become one (:func:`fold_branches`).
 - The factor 1 - p of Paddle's dropout becomes part of the linear layer behind it
   (:func:`fold_dropout`).
 
@@ -26,6 +27,7 @@ from torch import Tensor, nn
 
 from saccade.errors import OptionError
 from saccade_train.layers.dropout import DownscaleInInfer
+from saccade_train.layers.rep_depthwise import RepDepthwiseSeparable, joined_branches
 from saccade_train.models.classifier import Classifier
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "first_convolution",
     "fold_batch_norm",
     "fold_batch_norms",
+    "fold_branches",
     "fold_dropout",
     "fold_pixels",
     "norm_names",
@@ -103,6 +106,20 @@ def fold_batch_norms(model: nn.Module) -> dict[str, str]:
         model.set_submodule(norm, nn.Identity())
         folded[conv] = norm
     return folded
+
+
+def fold_branches(model: nn.Module) -> None:
+    """Make one depthwise kernel of PP-LCNetV2's parallel ones, in place.
+
+    Their BatchNorms must have been folded before.
+    """
+    for block in model.modules():
+        if isinstance(block, RepDepthwiseSeparable) and block.rep:
+            branches = list(block.dw_conv_list)
+            convs = [branch.get_submodule("conv") for branch in branches]
+            first = branches[0]
+            first.set_submodule("conv", joined_branches(convs))  # type: ignore[arg-type]
+            block.dw_conv_list = nn.ModuleList([first])
 
 
 def fold_dropout(model: Classifier) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from saccade_train.export.fold import (
     first_convolution,
     fold_batch_norms,
+    fold_branches,
     fold_dropout,
     fold_pixels,
     pixel_mean,
@@ -101,6 +102,7 @@ class PixelNetwork(nn.Module):
         super().__init__()
         self.net = copy.deepcopy(model).cpu().float().eval().requires_grad_(False)
         fold_batch_norms(self.net)
+        fold_branches(self.net)
         if isinstance(self.net, Classifier):
             fold_dropout(self.net)
         first = first_convolution(self.net, *size)

@@ -30,7 +30,7 @@ class PooledHead(nn.Module):
         num_classes: how many logits.
         expand: width of the layer in brackets; ``None`` leaves the brackets out.
         expand_bias: whether the 1x1 conv has a bias; timm's PP-LCNet has one, the reference none.
-        act: its activation.
+        act: its activation; None for none.
         dropout: its dropout rate, in [0, 1).
         paddle_compat: dropout in Paddle's form, see :mod:`saccade_train.layers.dropout`.
         fc_init: ``"xavier"`` uniform (Paddle's default), or ``"fan_in"``: uniform within
@@ -44,7 +44,7 @@ class PooledHead(nn.Module):
         *,
         expand: int | None = None,
         expand_bias: bool = False,
-        act: ActivationName = "hardswish",
+        act: ActivationName | None = "hardswish",
         dropout: float = 0.2,
         paddle_compat: bool = False,
         fc_init: FcInit = "xavier",

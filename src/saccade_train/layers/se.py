@@ -1,4 +1,4 @@
-"""Squeeze-and-Excitation (Hu et al., arXiv 1709.01507) with a hard-sigmoid gate."""
+"""Squeeze-and-Excitation (Hu et al., arXiv 1709.01507), the gate mostly a hard sigmoid."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ __all__ = ["SqueezeExcite"]
 class SqueezeExcite(nn.Module):
     """Weigh each channel by a gate computed from the global average.
 
-    pool -> 1x1 (c -> c // 4, bias) -> ReLU -> 1x1 (c // 4 -> c, bias) -> hard sigmoid -> multiply.
+    pool -> 1x1 (c -> c // 4, bias) -> ReLU -> 1x1 (c // 4 -> c, bias) -> gate -> multiply.
     No normalisation inside, and the ReLU stays a ReLU whatever the network's activation is.
 
     Args:
         channels: channels in and out.
-        slope: of the hard sigmoid: 1/6 for PP-LCNet, 0.2 for MobileNetV3.
+        slope: of the hard sigmoid: 1/6 for PP-LCNet, 0.2 for MobileNetV3; None for a plain sigmoid
+            (PP-LCNetV2).
     """
 
-    def __init__(self, channels: int, slope: float = 1 / 6) -> None:
+    def __init__(self, channels: int, slope: float | None = 1 / 6) -> None:
         super().__init__()
         self.conv1 = conv2d(channels, channels // 4, 1, bias=True)
         self.conv2 = conv2d(channels // 4, channels, 1, bias=True)
-        self.gate = HardSigmoid(slope)
+        self.gate: nn.Module = nn.Sigmoid() if slope is None else HardSigmoid(slope)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, channels, H, W) to the same shape."""

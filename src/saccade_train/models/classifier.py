@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from saccade.errors import OptionError, nearest
 from saccade_train.backbones.base import Backbone
 from saccade_train.backbones.lcnet import LCNET_SCALES, LCNet
+from saccade_train.backbones.lcnet_v2 import LCNET_V2_SIZES, LCNetV2
 from saccade_train.backbones.mobilenet_v3 import (
     MOBILENET_V3_SCALES,
     MobileNetV3,
@@ -144,6 +145,36 @@ def _lcnet(
     return Classifier(architecture, backbone, head)
 
 
+def _lcnet_v2(
+    architecture: str,
+    size: str,
+    num_classes: int,
+    *,
+    class_expand: int = 1280,
+    last_conv_bias: bool = False,
+    last_act: bool = True,
+    dropout: float = 0.2,
+    strides: Strides = (2, 2, 2, 2, 2),
+    paddle_compat: bool = False,
+) -> Classifier:
+    """PP-LCNetV2: the options of :class:`LCNetV2` and of :class:`PooledHead`.
+
+    ``last_act=False`` leaves out the ReLU behind the wide layer, as PP-ShiTu V2 does.
+    """
+    check_flag("last_act", last_act)
+    backbone = LCNetV2(size, strides=strides)
+    head = PooledHead(
+        backbone.out_channels,
+        num_classes,
+        expand=class_expand,
+        expand_bias=last_conv_bias,
+        act="relu" if last_act else None,
+        dropout=dropout,
+        paddle_compat=paddle_compat,
+    )
+    return Classifier(architecture, backbone, head)
+
+
 def _mobilenet_v3(
     architecture: str,
     size: MobileNetV3Size,
@@ -218,6 +249,8 @@ def _architectures() -> dict[str, Callable[..., Classifier]]:
     for scale in LCNET_SCALES:
         name = _scaled("lcnet", scale)
         table[name] = partial(_lcnet, name, scale)
+    for width in LCNET_V2_SIZES:
+        table[f"lcnet_v2_{width}"] = partial(_lcnet_v2, f"lcnet_v2_{width}", width)
     for size in get_args(MobileNetV3Size):
         for scale in MOBILENET_V3_SCALES:
             name = _scaled(f"mobilenet_v3_{size}", scale)

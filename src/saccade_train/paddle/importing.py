@@ -57,7 +57,7 @@ def import_classifier(
         model = build_classifier(architecture, classes, **options)
         load_paddle(model, tensors, source=str(path), reference_dropout=reference_dropout)
     elif path.suffix in TORCH_SUFFIXES:
-        if not architecture.startswith("lcnet_"):
+        if not architecture.startswith("lcnet_x"):
             raise OptionError(
                 f"{path}: PyTorch weights are read for PP-LCNet (timm) only, not for {architecture}"
             )

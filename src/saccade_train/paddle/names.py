@@ -23,7 +23,14 @@ from saccade_train.layers.dropout import DownscaleInInfer
 from saccade_train.models.classifier import Classifier
 from saccade_train.paddle.assign import assign
 
-__all__ = ["PREFIXES", "find_prefix", "load_paddle", "load_paddle_backbone", "paddle_names"]
+__all__ = [
+    "PREFIXES",
+    "find_prefix",
+    "load_paddle",
+    "load_paddle_backbone",
+    "paddle_names",
+    "without_unused",
+]
 
 PREFIXES = ("", "backbone.", "Student.", "Student.backbone.")
 """What PaddleClas puts before the names: nothing; in a retrieval model (and in PaddleDetection) the
@@ -48,6 +55,8 @@ def paddle_names(module: nn.Module) -> dict[str, str]:
 
 def _paddle_name(name: str) -> str:
     name = name.removeprefix("backbone.").removeprefix("head.")
+    if name.startswith("rep_stages."):
+        name = name.removeprefix("rep_")
     return name.replace(".running_mean", "._mean").replace(".running_var", "._variance")
 
 
@@ -113,6 +122,16 @@ def load_paddle_backbone(
     assign(backbone, names, trunk, source=_doubt(source, kind))
 
 
+def without_unused(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Leave out PP-LCNetV2's joined kernels: files of a training hold them, but not yet computed.
+
+    Their block has the parallel kernels as well, of which our export computes the joined one.
+    """
+    lists = {name.split("dw_conv_list.")[0] for name in tensors if "dw_conv_list." in name}
+    unused = {f"{block}dw_conv.{part}" for block in lists for part in ("weight", "bias")}
+    return {name: value for name, value in tensors.items() if name not in unused}
+
+
 def find_prefix(tensors: Mapping[str, np.ndarray], names: Mapping[str, str]) -> str | None:
     """Give the prefix of :data:`PREFIXES` under which most of the names are found, if any are."""
     counts = {
@@ -137,7 +156,9 @@ def _without_prefix(
             "is it another architecture?"
         )
     return {
-        name.removeprefix(found): value for name, value in tensors.items() if name.startswith(found)
+        name.removeprefix(found): value
+        for name, value in without_unused(tensors).items()
+        if name.startswith(found)
     }
 
 

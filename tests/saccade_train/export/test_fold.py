@@ -6,17 +6,20 @@ import pytest
 import torch
 from torch import nn
 
+from drawn_weights import draw_weights
 from saccade.errors import OptionError
 from saccade_train.export.fold import (
     check_mean_std,
     first_convolution,
     fold_batch_norm,
     fold_batch_norms,
+    fold_branches,
     fold_dropout,
     fold_pixels,
     pixel_mean,
 )
 from saccade_train.layers.dropout import DownscaleInInfer
+from saccade_train.layers.rep_depthwise import RepDepthwiseSeparable
 from saccade_train.models.classifier import build_classifier
 
 MEAN = (0.485, 0.456, 0.406)
@@ -53,6 +56,25 @@ def test_a_folded_batch_norm_is_exact(bias: bool, affine: bool, groups: int) -> 
     # In float64 nothing but the rounding of the new weights is left.
     want = norm.double()(conv.double()(x.double()))
     assert relative(want, folded.double()(x.double())) < 2e-7
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@torch.no_grad()
+def test_parallel_kernels_become_one(stride: int) -> None:
+    torch.manual_seed(1)
+    block = RepDepthwiseSeparable(8, 8, 5, stride, rep=True, split=True, se=True, shortcut=True)
+    sides = [branch.conv.kernel_size[0] for branch in block.dw_conv_list]
+    assert sides == ([5, 3, 1] if stride == 1 else [5, 3])
+    assert block.shortcut == (stride == 1)
+    draw_weights(block)
+    block.eval()
+    x = torch.randn(2, 8, 9, 11)
+    want = block(x)
+    fold_batch_norms(block)
+    fold_branches(block)
+    assert len(block.dw_conv_list) == 1
+    assert block(x).shape == (2, 8, -(-9 // stride), -(-11 // stride))
+    assert relative(want, block(x)) < 5e-6
 
 
 def test_a_batch_norm_behind_a_transposed_convolution() -> None:

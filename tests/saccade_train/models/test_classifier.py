@@ -16,6 +16,7 @@ def test_all_names() -> None:
     mobile = ("x0_35", "x0_5", "x0_75", "x1_0", "x1_25")
     assert set(ARCHITECTURES) == {
         *(f"lcnet_{scale}" for scale in scales),
+        *(f"lcnet_v2_{size}" for size in ("small", "base", "large")),
         *(f"mobilenet_v3_{size}_{scale}" for size in ("small", "large") for scale in mobile),
         *(
             f"resnet{depth}{form}"

@@ -10,6 +10,7 @@ import torch
 from saccade_train.backbones.lcnet import LCNet
 from saccade_train.backbones.mobilenet_v3 import MobileNetV3
 from saccade_train.layers.macs import count_macs, count_parameters, count_state
+from saccade_train.layers.rep_depthwise import RepDepthwiseSeparable
 from saccade_train.models.classifier import Classifier, build_classifier
 
 pytestmark = pytest.mark.usefixtures("shapes_only")
@@ -47,6 +48,30 @@ def test_lcnet(name: str) -> None:
     assert counts(model) == tuple(expected)
     assert count_parameters(model.backbone) == trunk
     assert state_tensors(model) == 146
+
+
+# Parameters with and without the joined kernels, as the reference has them, and multiply-adds.
+LCNET_V2 = {
+    "lcnet_v2_small": (4_193_448, 4_092_840, 283_463_168, 280_320_896),
+    "lcnet_v2_base": (6_800_360, 6_624_232, 600_072_192, 593_875_456),
+    "lcnet_v2_large": (10_716_840, 10_444_200, 1_092_344_320, 1_082_089_600),
+}
+
+
+@pytest.mark.parametrize("name", LCNET_V2)
+def test_lcnet_v2(name: str) -> None:
+    model = meta(name)
+    blocks = [m for m in model.modules() if isinstance(m, RepDepthwiseSeparable) and m.rep]
+    # 5x5 and a bias of each channel; the reference keeps them unused beside the parallel ones.
+    joined = sum(26 * block.dw_conv_list[0].conv.in_channels for block in blocks)
+    parallel = sum(count_parameters(block.dw_conv_list) for block in blocks)
+    with_joined, deployed, macs, deployed_macs = LCNET_V2[name]
+    assert count_parameters(model) + joined == with_joined
+    assert count_parameters(model) + joined - parallel == deployed
+    assert count_macs(model, 224, 224) == macs
+    for block in blocks:
+        block.dw_conv_list = block.dw_conv_list[:1]
+    assert count_macs(model, 224, 224) == deployed_macs
 
 
 # Beyond x1.0 the reference publishes rounded numbers only.

@@ -13,7 +13,7 @@ from paddle_files import write_pdparams
 from saccade.cli.app import main
 from saccade.errors import ModelFileError
 from saccade_train.models.embedder import Embedder, build_embedder
-from saccade_train.paddle.embed import import_embedder, paddle_embedder_names
+from saccade_train.paddle.embed import EMBED_ARCHITECTURES, import_embedder, paddle_embedder_names
 
 
 def tensors_of(model: Embedder) -> dict[str, np.ndarray]:
@@ -40,6 +40,24 @@ def test_weights_come_in_with_the_dropout_folded(neck: str, tmp_path: Path) -> N
     x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     model.eval()
     with torch.no_grad():
+        pooled = model.pooled.embed(model.backbone(x)) * 0.8
+        torch.testing.assert_close(found(x), model.neck(pooled), atol=1e-5, rtol=1e-4)
+
+
+def test_the_second_version_with_its_unused_kernels(tmp_path: Path) -> None:
+    architecture, neck, options = EMBED_ARCHITECTURES["shitu_v2_lcnet_v2_base"]
+    model = build_embedder(architecture, 9, neck=neck, embedding_dim=512, options=options)
+    draw_weights(model)
+    tensors = tensors_of(model)
+    assert {"backbone.stages.2.0.dw_conv_list.1.bn._mean", "neck.feat_bn.weight"} <= set(tensors)
+    tensors["backbone.stages.2.0.dw_conv.weight"] = np.zeros((256, 1, 5, 5), np.float32)
+    tensors["backbone.stages.2.0.dw_conv.bias"] = np.zeros(256, np.float32)
+    path = write_pdparams(tmp_path / "w.pdparams", tensors)
+    found = import_embedder(path, architecture, neck, options)
+    x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    model.eval()
+    with torch.no_grad():
+        assert model.backbone(x).shape[2:] == (4, 4)  # the last stage keeps its size
         pooled = model.pooled.embed(model.backbone(x)) * 0.8
         torch.testing.assert_close(found(x), model.neck(pooled), atol=1e-5, rtol=1e-4)
 
