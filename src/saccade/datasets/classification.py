@@ -5,7 +5,8 @@ A place is any of::
     ROOT/train/CLASS/*.jpg       splits as folders, classes as folders below them
     ROOT/CLASS/*.jpg             no splits: everything is the split "train"
     ROOT/train.txt, classes.txt  lists of PATH<TAB>LABEL, paths relative to ROOT
-    lists/train.txt              one such list, paths relative to its folder
+    lists/train.txt              one such list, paths relative to its folder, or absolute; what is
+                                 in a .zip is written pack.zip:train/1.jpg
     pack.zip                     any of the first three inside an archive, which is not unpacked
 
 Class names, not numbers, tie a validation set to its training set.
@@ -24,13 +25,21 @@ from typing import TypeAlias
 import numpy as np
 
 from saccade.datasets.lists import name_rows, parse_classes, parse_list
-from saccade.datasets.stores import FolderStore, Store, open_store, read_member
+from saccade.datasets.stores import (
+    FolderStore,
+    Store,
+    member_size,
+    open_store,
+    read_member,
+    split_packed,
+)
 from saccade.errors import DatasetError, OptionError, Problem, nearest
 from saccade.imaging.read import IMAGE_SUFFIXES, read_image
 
 __all__ = [
     "ClassificationSet",
     "Sample",
+    "find_sample",
     "join_classification",
     "list_splits",
     "open_classification",
@@ -152,6 +161,27 @@ def open_classification(
         report_empty = given is None and split == "train"
         return _from_list(store, name, _name_in(store, name), given, report_empty)
     return _from_folders(store, name, given)
+
+
+def find_sample(store: Store, path: str) -> Sample | None:
+    """Find the picture that a line of a list means, with label 0.
+
+    Args:
+        store: the folder or archive of the list.
+        path: of a file in it; in a folder also an absolute path, or ``pack.zip:member``.
+
+    Returns:
+        None if there is no such file.
+    """
+    try:
+        if store.has(path):
+            return Sample(store.locate(path), 0, store.archive)
+    except OSError:  # a name that no disk can hold
+        return None
+    packed = None if store.archive else split_packed(store.locate(path))
+    if packed is None or member_size(*packed) < 0:
+        return None
+    return Sample(packed[1], 0, str(Path(packed[0]).resolve()))
 
 
 def list_splits(place: Place) -> tuple[str, ...]:
@@ -288,8 +318,9 @@ def _from_list(
     found: list[tuple[Sample, str]] = []
     problems: list[Problem] = []
     for row, label in zip(rows, named, strict=True):
-        if store.has(row.path):
-            found.append((Sample(store.locate(row.path), 0, store.archive), label))
+        sample = find_sample(store, row.path)
+        if sample is not None:
+            found.append((sample, label))
         else:
             problems.append(Problem(f"{where} line {row.line}", f"no such picture: {row.path}"))
     if not found:

@@ -18,7 +18,15 @@ from typing import Protocol
 
 from saccade.errors import DatasetError, ImageError
 
-__all__ = ["ArchiveStore", "FolderStore", "Store", "open_store", "read_member"]
+__all__ = [
+    "ArchiveStore",
+    "FolderStore",
+    "Store",
+    "member_size",
+    "open_store",
+    "read_member",
+    "split_packed",
+]
 
 # A labelled picture of more than this is not one; it guards against archives made to fill the
 # memory.
@@ -216,6 +224,31 @@ def read_member(archive: str, member: str) -> bytes:
         raise ImageError(f"{where}: the archive holds no such file; check the list") from error
     except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, EOFError) as error:
         raise ImageError(f"cannot read {where}: {error}; download the archive again") from error
+
+
+def member_size(archive: str, member: str) -> int:
+    """Length in bytes of a file in a ``.zip`` when unpacked; -1 where there is none."""
+    try:
+        return _handle(archive).getinfo(member).file_size
+    except (DatasetError, KeyError):
+        return -1
+
+
+def split_packed(path: str) -> tuple[str, str] | None:
+    """Part ``pack.zip:inner/name``, as lists write what is in an archive; None for other paths.
+
+    Returns:
+        The path of the file before the first colon that follows one, and what is behind it.
+    """
+    at = path.find(":", 1)
+    while at > 0:
+        try:
+            if os.path.isfile(path[:at]):  # noqa: PTH113 - on the path of every line of a list
+                return path[:at], path[at + 1 :]
+        except ValueError:
+            return None
+        at = path.find(":", at + 1)
+    return None
 
 
 def _handle(archive: str) -> zipfile.ZipFile:

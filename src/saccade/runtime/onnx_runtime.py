@@ -60,14 +60,14 @@ class OnnxRuntimeSession:
         self.output_names: tuple[str, ...] = tuple(
             item.name for item in self._session.get_outputs()
         )
-        self._dtype = _DTYPES[inputs[0].type]
+        self.input_dtype = _DTYPES[inputs[0].type]
         self.input_shape: tuple[int | None, ...] = tuple(
             side if isinstance(side, int) else None for side in inputs[0].shape
         )
 
     def run(self, batch: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
         """Run the graph; see :meth:`saccade.runtime.Session.run`."""
-        check_batch(batch, self._dtype, self.input_shape)
+        check_batch(batch, self.input_dtype, self.input_shape)
         try:
             outputs = self._session.run(list(self.output_names), {self.input_name: batch})
         except Exception as error:

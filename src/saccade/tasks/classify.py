@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +76,16 @@ class Classifier:
     def labels(self) -> tuple[str, ...]:
         """Names of all classes, in the order of the scores."""
         return self._model.card.labels
+
+    @property
+    def path(self) -> Path:
+        """File of the model."""
+        return self._model.path
+
+    @property
+    def fixed_batch(self) -> int | None:
+        """How many pictures the graph takes at once; None where any number goes."""
+        return self._model.session.input_shape[0]
 
     def __call__(self, image: ImageSource, *, top: int = 5) -> Classes:
         """Name what a picture shows.

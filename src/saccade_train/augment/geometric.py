@@ -66,12 +66,20 @@ def random_resized_crop(
     return resize_to(image[top : top + crop_height, left : left + crop_width], size)
 
 
-def pad_crop(image: Image, size: int, rng: np.random.Generator, *, pad: int = 4) -> Image:
-    """Resize, add ``pad`` black pixels on each side, cut ``size`` at random (CIFAR's custom)."""
+def pad_crop(
+    image: Image, size: int, rng: np.random.Generator, *, pad: int = 4, reflect: bool = False
+) -> Image:
+    """Resize, add ``pad`` pixels on each side, cut ``size`` at random (CIFAR's custom).
+
+    The border is black, or with ``reflect`` mirrors the picture (without its outermost pixels).
+    """
     image = resize_to(image, size)
     if pad == 0:
         return image
     top, left = (int(v) for v in rng.integers(0, 2 * pad + 1, size=2))
+    if reflect:
+        wide = cv2.copyMakeBorder(image, pad, pad, pad, pad, cv2.BORDER_REFLECT_101)
+        return np.asarray(wide[top : top + size, left : left + size], np.uint8)
     canvas = np.zeros((size + 2 * pad, size + 2 * pad, 3), np.uint8)
     canvas[pad : pad + size, pad : pad + size] = image
     return canvas[top : top + size, left : left + size]

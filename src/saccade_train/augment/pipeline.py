@@ -37,7 +37,7 @@ def build_augment(options: AugmentOptions, size: int) -> Augment:
             case "random_resized":
                 image = random_resized_crop(image, size, rng, area=crop.area, ratio=crop.ratio)
             case "pad":
-                image = pad_crop(image, size, rng, pad=crop.pad)
+                image = pad_crop(image, size, rng, pad=crop.pad, reflect=crop.fill == "reflect")
             case "resize":
                 image = resize_to(image, size)
         if options.flip and rng.random() < options.flip:

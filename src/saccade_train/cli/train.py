@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from ._training import run_training
 
 __all__ = ["train"]
 
@@ -48,6 +47,14 @@ def train(
             "every class, held out."
         ),
     ] = None,
+    unlabelled: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Pictures without labels, for the tasks that learn from them (distill, semi, "
+            "mining): a folder with all its sub-folders, a list file, or a .zip. Several are "
+            "joined."
+        ),
+    ] = None,
     restart: Annotated[
         bool, typer.Option("--restart", help="Throw away the run in --out and begin again.")
     ] = False,
@@ -78,37 +85,16 @@ def train(
     Afterwards:
       saccade export runs/flowers -o flowers.onnx
     """  # noqa: D301
-    # Kernels are compiled for each shape of a batch, and reading sees a dozen shapes; the thousand
-    # that oneDNN keeps by default are too few for them.
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16384")
-    import torch
-
-    from saccade.runtime.threads import available_threads
     from saccade_train.recipes import load_recipe
-    from saccade_train.training.loop import train as run_training
-    from saccade_train.training.report import duration
 
-    checked = load_recipe(recipe, changes or [])
-    # torchrun sets this variable, so that processes on one machine share its cores.
-    if threads is not None or "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(available_threads(threads))
-    summary = run_training(
-        checked, data or [], out, val=val or [], restart=restart, quiet=quiet, device=device
+    run_training(
+        load_recipe(recipe, changes or []),
+        out,
+        data=data or [],
+        val=val or [],
+        unlabelled=unlabelled or [],
+        restart=restart,
+        device=device,
+        threads=threads,
+        quiet=quiet,
     )
-    if os.environ.get("RANK", "0") != "0":
-        raise typer.Exit(0 if summary.stopped_by is None else 128 + summary.stopped_by)
-    if summary.stopped_by is not None:
-        again = shlex.join(word for word in sys.argv[1:] if word != "--restart")
-        typer.echo(
-            f"stopped and saved at step {summary.steps}; to go on: saccade {again}", err=True
-        )
-        raise typer.Exit(128 + summary.stopped_by)
-    scores = "  ".join(f"{name} {value:.4f}" for name, value in summary.scores.items())
-    left_out = f", {summary.skipped} left out" if summary.skipped else ""
-    typer.echo(
-        f"best: {scores} (epoch {summary.best_epoch:.0f}); "
-        f"{summary.train_pictures} pictures{left_out}; "
-        f"{duration(summary.seconds)}, {summary.images_per_second:.0f} images/s",
-        err=True,
-    )
-    typer.echo(f"next: saccade export {shlex.quote(str(out))} -o model.onnx", err=True)

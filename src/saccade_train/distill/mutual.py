@@ -1,20 +1,25 @@
-"""Deep mutual learning (Zhang et al., arXiv 1706.00384): two networks learn from each other.
+"""The symmetric divergence of two networks: SSLD's loss, and that of mutual learning.
 
-Both get a gradient. To learn from a teacher that stays as it is, give its side detached.
+Mutual learning (Zhang et al., arXiv 1706.00384): two networks learn from each other, and both get a
+gradient. SSLD (arXiv 2103.05959): the teacher stays as it is; give its side detached.
 """
 
 from __future__ import annotations
 
 from torch import Tensor
 
-__all__ = ["mutual_kl", "mutual_map_kl"]
+__all__ = ["mutual_map_kl", "symmetric_kl"]
 
 
-def mutual_kl(first: Tensor, second: Tensor) -> Tensor:
+def symmetric_kl(first: Tensor, second: Tensor) -> Tensor:
     """Half of KL(p || q) + KL(q || p), for the softmax of logits.
 
-    As in U-DML of PP-OCRv2 (arXiv 2109.03144, section 2.2): summed over everything but the batch,
-    so a long line weighs more than a short one.
+    This is what the authors of SSLD call the Jensen-Shannon divergence, in the code and in the
+    released models (``PaddleClas/ppcls/loss/dmlloss.py``; whether the paper prints the form with a
+    mixture is unverified), and the loss of U-DML in PP-OCRv2 (arXiv 2109.03144, section 2.2). It is
+    summed over everything but the batch, so a long line of text weighs more than a short one. With
+    the teacher's side fixed, the gradient with respect to the logits of ``first`` is
+    ((p - q) + p (log(p / q) - KL(p || q))) / (2 N).
 
     Args:
         first: logits (N, ..., C).
@@ -27,7 +32,7 @@ def mutual_kl(first: Tensor, second: Tensor) -> Tensor:
         >>> import torch
         >>> a = torch.tensor([[[1.0, 2, 3], [0, 0, 0]]])
         >>> b = torch.tensor([[[3.0, 2, 1], [0, 1, 0]]])
-        >>> round(float(mutual_kl(a, b)), 4)
+        >>> round(float(symmetric_kl(a, b)), 4)
         1.2718
     """
     log_p, log_q = first.float().log_softmax(-1), second.float().log_softmax(-1)
@@ -37,7 +42,7 @@ def mutual_kl(first: Tensor, second: Tensor) -> Tensor:
 
 
 def mutual_map_kl(first: Tensor, second: Tensor, eps: float = 1e-5) -> Tensor:
-    """The same for probability maps, pixel by pixel, without the part of the background.
+    """`symmetric_kl` for probability maps, pixel by pixel, without the part of the background.
 
     Half the mean of q log((q + eps) / (p + eps) + eps) + p log((p + eps) / (q + eps) + eps), as
     ``PaddleOCR/ppocr/losses/basic_loss.py`` has it for text detectors.

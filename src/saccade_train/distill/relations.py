@@ -34,14 +34,17 @@ def cosine_distance(student: Tensor, teacher: Tensor) -> Tensor:
     return (1 - F.cosine_similarity(student.float(), teacher.float(), dim=1)).mean()
 
 
-def rkd_distances(student: Tensor, teacher: Tensor) -> Tensor:
+def rkd_distances(student: Tensor, teacher: Tensor, *, paddle_compat: bool = False) -> Tensor:
     """Huber loss between the distances of all pairs, each side divided by its mean distance.
 
     Args:
         student: (N, D).
         teacher: (N, E).
+        paddle_compat: count the distance of each row to itself too, as PaddleClas does in both
+            means; the paper has pairs of two rows.
     """
-    return F.smooth_l1_loss(_relative(student), _relative(teacher))
+    ours, theirs = _relative(student, paddle_compat), _relative(teacher, paddle_compat)
+    return F.smooth_l1_loss(ours, theirs)
 
 
 def rkd_angles(student: Tensor, teacher: Tensor) -> Tensor:
@@ -54,11 +57,13 @@ def rkd_angles(student: Tensor, teacher: Tensor) -> Tensor:
     return F.smooth_l1_loss(_angles(student), _angles(teacher))
 
 
-def _relative(rows: Tensor) -> Tensor:
-    """Distances of all pairs i != j over their mean; (N * (N - 1),)."""
+def _relative(rows: Tensor, diagonal: bool) -> Tensor:
+    """Distances of all pairs over their mean: those i != j, (N * (N - 1),); or all, (N * N,)."""
     rows = rows.float()
     squares = (rows[:, None] - rows[None]).square().sum(2)
     itself = torch.eye(len(rows), dtype=torch.bool, device=rows.device)
+    if diagonal:
+        itself = torch.zeros_like(itself)
     distances = squares[~itself].clamp_min(1e-12).sqrt()
     return distances / distances.mean().clamp_min(1e-12)
 

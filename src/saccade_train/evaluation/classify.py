@@ -40,6 +40,9 @@ __all__ = [
 
 _READERS = 2
 
+_CLASSIFY = ("classify", "distill", "mining", "semi")
+"""Tasks of recipes whose outcome is a classifier."""
+
 Progress = Callable[[int], None]
 
 
@@ -146,7 +149,8 @@ def task_of(model: str | os.PathLike[str]) -> str:
         return read_card(file).task
     from saccade_train.export.load import load_run  # with torch
 
-    return str(load_run(path).recipe.task)
+    task = load_run(path).recipe.task
+    return "classify" if task in _CLASSIFY else str(task)
 
 
 def evaluate_classification(
@@ -254,7 +258,7 @@ def _open_run(run: Path, runtime: str, threads: int | None) -> EvaluatedModel:
     from saccade_train.export.parity import torch_outputs
 
     trained = load_run(run)
-    if trained.recipe.task not in ("classify", "embed"):
+    if trained.recipe.task not in (*_CLASSIFY, "embed"):
         raise OptionError(
             f"{run} holds a model to {trained.recipe.task}; export it first "
             f"(saccade export {run} -o model.onnx) and measure the file"

@@ -17,7 +17,7 @@ from saccade_train.export.text import (
     export_text_recogniser,
 )
 from saccade_train.export.write import ExportOptions, ExportReport
-from saccade_train.recipes import dump_recipe
+from saccade_train.recipes import DistillRecipe, dump_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,6 +55,8 @@ def export_run(
     if recipe.init:
         # The card travels: it names the run it began with, not where that lay on this computer.
         recipe = recipe.model_copy(update={"init": Path(recipe.init).name})
+    if isinstance(recipe, DistillRecipe):
+        recipe = recipe.without_places()
     options["recipe"] = dump_recipe(recipe)
     options["scores"] = trained.scores
     model: Any = trained.model  # of the class that belongs to the task

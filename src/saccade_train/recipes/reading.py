@@ -16,15 +16,20 @@ from saccade.errors import OptionError, nearest
 
 from .schema import ClassifyRecipe, Recipe
 from .schema_detect import DetectRecipe
+from .schema_distill import DistillRecipe
 from .schema_embed import EmbedRecipe
+from .schema_semi import MiningRecipe, SemiRecipe
 from .schema_text import TextDetectRecipe, TextDirectionRecipe, TextRecogniseRecipe
 
-__all__ = ["dump_recipe", "load_recipe", "parse_recipe", "recipe_names"]
+__all__ = ["dump_recipe", "load_recipe", "parse_recipe", "recipe_names", "recipe_values"]
 
 _KINDS: dict[str, type[Recipe]] = {
     "classify": ClassifyRecipe,
     "detect": DetectRecipe,
+    "distill": DistillRecipe,
     "embed": EmbedRecipe,
+    "mining": MiningRecipe,
+    "semi": SemiRecipe,
     "text_detect": TextDetectRecipe,
     "text_direction": TextDirectionRecipe,
     "text_recognise": TextRecogniseRecipe,
@@ -55,8 +60,14 @@ def load_recipe(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Any:
         >>> load_recipe("classify_small", ["epochs=3", "optimiser.lr=0.02"]).epochs
         3
     """
+    values, where = recipe_values(name_or_path)
+    return parse_recipe(values, overrides, where=where)
+
+
+def recipe_values(name_or_path: str | Path) -> tuple[dict[str, Any], str]:
+    """What a recipe says, unchecked, and what messages call it; see :func:`load_recipe`."""
     text, where = _text_of(str(name_or_path))
-    return parse_recipe(_mapping(text, where), overrides, where=where)
+    return _mapping(text, where), where
 
 
 def parse_recipe(

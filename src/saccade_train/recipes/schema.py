@@ -114,6 +114,8 @@ class CropOptions(_Part):
     """Smallest and largest width / height (random_resized)."""
     pad: Annotated[int, Field(ge=0)] = 4
     """Border in pixels (pad)."""
+    fill: Literal["black", "reflect"] = "black"
+    """What the border shows (pad)."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -183,14 +185,16 @@ class OptimiserOptions(_Part):
 class ScheduleOptions(_Part):
     """How the learning rate moves, per step. Warm-up is linear."""
 
-    kind: Literal["cosine", "piecewise", "constant"] = "cosine"
+    kind: Literal["cosine", "cosine_7_16", "piecewise", "constant"] = "cosine"
+    """``cosine_7_16``: ``peak * cos(7/16 pi k / K)``, which ends at a fifth of the peak: FixMatch's
+    (arXiv 2001.07685)."""
     warmup_epochs: Annotated[float, Field(ge=0.0)] = 0.0
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     """Warm-up in steps, in place of ``warmup_epochs``."""
     warmup_from: Fraction = 0.0
     """Where the warm-up begins, as a share of the peak."""
     epochs: Positive | None = None
-    """Cosine: the epoch at which ``end`` is reached; a training of fewer epochs stops before it.
+    """Cosines: the epoch at which they end; a training of fewer epochs stops before it.
     None: the training's last one."""
     end: Annotated[float, Field(ge=0.0)] = 0.0
     """Cosine: the rate at the end."""

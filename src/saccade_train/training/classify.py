@@ -67,8 +67,11 @@ class ClassifyTask:
         images = self._normalise(device)(
             torch.from_numpy(batch.images).to(device, non_blocking=True)
         )
-        labels = torch.from_numpy(batch.labels).to(device, non_blocking=True)
-        targets = smooth_one_hot(labels, len(self.classes), recipe.label_smoothing)
+        if self.data.targets is not None:
+            targets = torch.from_numpy(self.data.targets[batch.numbers]).to(device)
+        else:
+            labels = torch.from_numpy(batch.labels).to(device, non_blocking=True)
+            targets = smooth_one_hot(labels, len(self.classes), recipe.label_smoothing)
         images, targets = mix_batch(images, targets, recipe.augment, np.random.default_rng(seed))
         return soft_cross_entropy(module(images), targets)
 

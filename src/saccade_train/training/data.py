@@ -16,7 +16,7 @@ from saccade.datasets.classification import (
 )
 from saccade.errors import DatasetError, Problem
 
-__all__ = ["Places", "TrainingData", "fingerprint", "open_training_data"]
+__all__ = ["Places", "TrainingData", "fingerprint", "open_training_data", "place_list"]
 
 Places = Path | str | Sequence[Path | str]
 
@@ -61,10 +61,10 @@ def open_training_data(
     vals: list[ClassificationSet] = []
     problems: list[Problem] = []
     notes: list[str] = []
-    for place in _places(data):
+    for place in place_list(data):
         train = open_classification(place, "train")
         problems += train.problems
-        if not _places(val):
+        if not place_list(val):
             if _has_val(place):
                 vals.append(open_classification(place, "val"))
                 problems += vals[-1].problems
@@ -81,11 +81,11 @@ def open_training_data(
         raise DatasetError("no pictures to train on; name a folder, a list file or a .zip pack")
     joined = join_classification(trains)
     if len(joined.classes) < 2:
-        named = ", ".join(str(place) for place in _places(data))
+        named = ", ".join(str(place) for place in place_list(data))
         raise DatasetError(
             f"{named}: one class only ({joined.classes[0]!r}); a classifier needs two or more"
         )
-    for place in _places(val):
+    for place in place_list(val):
         split = "val" if _has_val(place) else "train"
         vals.append(open_classification(place, split))
         problems += vals[-1].problems
@@ -114,7 +114,8 @@ def fingerprint(*sets: ClassificationSet) -> str:
     return digest.hexdigest()
 
 
-def _places(places: Places) -> list[Path]:
+def place_list(places: Places) -> list[Path]:
+    """One place or several, as paths."""
     if isinstance(places, str | Path):
         return [Path(places)]
     return [Path(place) for place in places]

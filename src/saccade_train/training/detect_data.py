@@ -20,7 +20,7 @@ from saccade.datasets.detection_match import match_classes, pick_boxes
 from saccade.errors import DatasetError, Problem
 from saccade_train.recipes.schema_detect import BoxData
 
-from .data import Places, _places
+from .data import Places, place_list
 
 __all__ = ["DetectData", "fingerprint", "open_detect_data"]
 
@@ -56,11 +56,11 @@ def open_detect_data(data: Places, val: Places, options: BoxData, *, seed: int =
     trains: list[DetectionSet] = []
     vals: list[DetectionSet] = []
     notes: list[str] = []
-    for place in _places(data):
+    for place in place_list(data):
         splits = detection_splits(place)
         split = _train_split(place, splits)
         train = open_detection(place, split)
-        if not _places(val):
+        if not place_list(val):
             if "val" in splits and split != "val":
                 vals.append(open_detection(place, "val"))
             else:
@@ -73,7 +73,9 @@ def open_detect_data(data: Places, val: Places, options: BoxData, *, seed: int =
         trains.append(train)
     if not trains:
         raise DatasetError("no pictures to train on; name a place with --data")
-    vals += [open_detection(place, _eval_split(detection_splits(place))) for place in _places(val)]
+    vals += [
+        open_detection(place, _eval_split(detection_splits(place))) for place in place_list(val)
+    ]
     problems = tuple(problem for one in (*trains, *vals) for problem in one.problems)
     joined, evaluated = merge(trains), merge(vals)
     if options.class_agnostic:

@@ -8,9 +8,10 @@ epoch to the same numbers.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,9 @@ from numpy.typing import NDArray
 from saccade_train._types import Image
 from saccade_train.augment.pipeline import Augment
 
-__all__ = ["Batch", "Plan", "epoch_order", "feed", "step_seed"]
+__all__ = ["Batch", "Plan", "epoch_order", "feed", "made_ahead", "step_seed"]
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def feed(
     augment: Augment,
     *,
     plan: Plan,
-    size: int,
+    size: int | tuple[int, int],
     seed: int,
     epoch: int,
     start: int = 0,
@@ -98,7 +101,7 @@ def feed(
         labels: Class of each picture, int64 (N,).
         augment: Makes a training picture of ``size`` out of it.
         plan: How the epoch is cut.
-        size: Height and width of the training pictures.
+        size: Height and width of the training pictures, one number if they are equal.
         seed: Of the whole training.
         epoch: Which epoch, from 0.
         start: Steps of this epoch that are done already.
@@ -110,12 +113,13 @@ def feed(
     Yields:
         ``plan.pieces`` batches for each step, in order.
     """
+    height, width = (size, size) if isinstance(size, int) else size
     chosen = epoch_order(plan, seed, epoch) if order is None else order
 
     def make(step: int, piece: int) -> Batch:
         part = plan.positions(step, piece, process)
         numbers = chosen[part]
-        images = np.empty((len(numbers), size, size, 3), np.uint8)
+        images = np.empty((len(numbers), height, width, 3), np.uint8)
         for row, (position, number) in enumerate(
             zip(range(part.start, part.stop), numbers, strict=True)
         ):
@@ -124,10 +128,23 @@ def feed(
         return Batch(images, labels[numbers], numbers)
 
     jobs = ((step, piece) for step in range(start, plan.steps) for piece in range(plan.pieces))
+    yield from made_ahead(make, jobs, workers)
+
+
+def made_ahead(
+    make: Callable[..., Made], jobs: Iterable[tuple[Any, ...]], workers: int
+) -> Iterator[Made]:
+    """Yield ``make(*job)`` for each job, in order, with threads that work a little ahead.
+
+    Args:
+        make: Safe to call from several threads.
+        jobs: Its arguments.
+        workers: Threads; 0: none.
+    """
     if workers == 0:
         yield from (make(*job) for job in jobs)
         return
-    waiting: deque[Future[Batch]] = deque()
+    waiting: deque[Future[Made]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="feed") as pool:
         try:
             for job in jobs:

@@ -38,7 +38,7 @@ from .feed import Plan, step_seed
 from .initial import load_initial
 from .interrupt import Interrupt
 from .memory import keep_freed_memory
-from .opening import check_network, open_task
+from .opening import check_network, check_unlabelled, open_task
 from .optimisers import build_optimiser
 from .report import Report
 from .run import Progress, clear_run, only_writer, resumable
@@ -82,6 +82,7 @@ def train(
     out: Path | str,
     *,
     val: Places = (),
+    unlabelled: Places = (),
     restart: bool = False,
     quiet: bool = False,
     device: str = "auto",
@@ -97,6 +98,7 @@ def train(
         out: The run folder. If it holds a checkpoint of the same recipe and pictures, the training
             goes on there.
         val: Pictures to evaluate with; without them the val splits of ``data``, or a holdout.
+        unlabelled: Pictures without labels, for the tasks that learn from them.
         restart: Throw away what the run folder holds.
         quiet: Say nothing on the terminal.
         device: "auto", "cpu" or "cuda".
@@ -111,6 +113,7 @@ def train(
         TrainingError: The run folder belongs to another training, or the loss is no longer a
             number.
         DatasetError: The pictures don't fit together.
+        OptionError: The task cannot use unlabelled pictures.
 
     Example:
         >>> recipe = load_recipe("classify_small", ["epochs=5"])       # doctest: +SKIP
@@ -127,11 +130,21 @@ def train(
         )
     # A wrong name or option must be said before the pictures are read.
     check_network(recipe)
+    check_unlabelled(recipe, unlabelled)
     # Threads of ours work beside each other; OpenCV's own would only contend with them.
     cv2.setNumThreads(1)
     keep_freed_memory()
     speaker = Report(out, total=0, active=lead, quiet=quiet, files=False)
-    task = open_task(recipe, data, val, report=speaker, loaded=loaded)
+    task = open_task(
+        recipe,
+        data,
+        val,
+        unlabelled=unlabelled,
+        out=out,
+        fabric=fabric,
+        report=speaker,
+        loaded=loaded,
+    )
     with only_writer(out) if lead else nullcontext():
         if lead and restart:
             clear_run(out)

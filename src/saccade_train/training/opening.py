@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
+from lightning_fabric import Fabric
 
 from saccade.errors import OptionError
 from saccade_train.models.classifier import build_classifier
@@ -13,25 +16,32 @@ from saccade_train.models.text_recogniser import build_text_recogniser
 from saccade_train.recipes import (
     ClassifyRecipe,
     DetectRecipe,
+    DistillRecipe,
     EmbedRecipe,
+    MiningRecipe,
     Recipe,
+    SemiRecipe,
     TextDetectRecipe,
     TextDirectionRecipe,
     TextRecogniseRecipe,
 )
 
 from .classify import ClassifyTask
-from .data import Places
+from .data import Places, place_list
 from .detect import DetectTask
+from .distill import open_distill
+from .distill_learner import check_distill
 from .embed import EmbedTask, check_embed
+from .pool import load_pool
 from .report import Report
+from .semi import SemiTask
 from .setup import LoadedData, load_data
 from .task import Task
 from .text_detect import TextDetectTask
 from .text_direction import TextDirectionTask
 from .text_recognise import TextRecogniseTask
 
-__all__ = ["check_network", "open_task"]
+__all__ = ["check_network", "check_unlabelled", "open_task"]
 
 
 def check_network(recipe: Recipe) -> None:
@@ -42,6 +52,8 @@ def check_network(recipe: Recipe) -> None:
     """
     with torch.device("meta"):
         match recipe:
+            case DistillRecipe():
+                check_distill(recipe)
             case ClassifyRecipe():
                 build_classifier(recipe.model.arch, 2, **recipe.model.options)
             case TextRecogniseRecipe():
@@ -56,11 +68,31 @@ def check_network(recipe: Recipe) -> None:
                 check_embed(recipe)
 
 
+_UNLABELLED = ("distill", "semi")
+"""Tasks that learn from unlabelled pictures too."""
+
+
+def check_unlabelled(recipe: Recipe, unlabelled: Places) -> None:
+    """See that a task can use unlabelled pictures, if there are any.
+
+    Raises:
+        OptionError: It cannot.
+    """
+    if place_list(unlabelled) and recipe.task not in _UNLABELLED:
+        raise OptionError(
+            f"task {recipe.task!r} cannot learn from unlabelled pictures; leave --unlabelled out, "
+            f"or take a recipe of task {' or '.join(_UNLABELLED)}"
+        )
+
+
 def open_task(
     recipe: Recipe,
     data: Places,
     val: Places = (),
     *,
+    unlabelled: Places = (),
+    out: Path,
+    fabric: Fabric,
     report: Report,
     loaded: LoadedData | None = None,
 ) -> Task:
@@ -70,6 +102,9 @@ def open_task(
         recipe: Its class says which task.
         data: Places to learn from.
         val: Places to evaluate with.
+        unlabelled: Places of pictures without labels.
+        out: The run folder, for what a task keeps beside its checkpoints.
+        fabric: Devices and processes.
         report: To talk to the user.
         loaded: Pictures of a classification that were read before.
 
@@ -81,10 +116,28 @@ def open_task(
             return TextRecogniseTask(recipe, data, val, report=report)
         case TextDirectionRecipe():
             return TextDirectionTask(recipe, data, val, report=report)
+        case DistillRecipe():
+            return open_distill(
+                recipe,
+                data,
+                val,
+                unlabelled,
+                out=out,
+                fabric=fabric,
+                report=report,
+                loaded=loaded,
+            )
         case TextDetectRecipe():
             return TextDetectTask(recipe, data, val, report=report)
         case DetectRecipe():
             return DetectTask(recipe, data, val, report=report)
+        case SemiRecipe():
+            labelled = load_data(recipe, data, val, report=report)
+            outside = recipe.semi.outside
+            pool = load_pool(recipe, labelled, unlabelled, outside=outside, report=report)
+            return SemiTask(recipe, labelled, pool)
+        case MiningRecipe():
+            raise OptionError("task 'mining' is several trainings: call semisup.rounds.mine")
         case ClassifyRecipe():
             return ClassifyTask(recipe, loaded or load_data(recipe, data, val, report=report))
         case EmbedRecipe():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +63,23 @@ class Pictures:
         part = Pictures(self.items.subset(chosen), self._shape)
         part._kept = [self._kept[number] for number in chosen]
         return part
+
+    def named(self, labels: NDArray[np.int64], classes: tuple[str, ...]) -> Pictures:
+        """The same pictures with other labels, (N,); those in memory are shared."""
+        samples = tuple(
+            replace(sample, label=int(label))
+            for sample, label in zip(self.items.samples, labels, strict=True)
+        )
+        part = Pictures(replace(self.items, samples=samples, classes=classes), self._shape)
+        part._kept = list(self._kept)
+        return part
+
+    def joined(self, other: Pictures) -> Pictures:
+        """These pictures and others of the same classes, shaped alike; memory is shared."""
+        samples = (*self.items.samples, *other.items.samples)
+        both = Pictures(replace(self.items, samples=samples), self._shape)
+        both._kept = [*self._kept, *other._kept]
+        return both
 
 
 def load_pictures(

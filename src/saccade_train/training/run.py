@@ -7,6 +7,7 @@
     RUN/skipped.txt    pictures left out, and why
     RUN/log.jsonl      what happened; tb/ has the same for TensorBoard
     RUN/last/          the newest checkpoint
+    RUN/soft_labels/   a teacher's answers, when a distillation caches them
     RUN/best/          the weights with the best score at evaluation
     RUN/summary.json   scores, time and size, at the end
 """
@@ -165,7 +166,8 @@ def clear_run(out: Path) -> None:
     for name in ("last", "best"):
         for suffix in ("", ".new", ".old"):
             shutil.rmtree(out / f"{name}{suffix}", ignore_errors=True)
-    shutil.rmtree(out / "tb", ignore_errors=True)
+    for name in ("tb", "soft_labels"):
+        shutil.rmtree(out / name, ignore_errors=True)
     for name in (
         "recipe.yaml",
         "classes.txt",

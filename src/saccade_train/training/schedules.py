@@ -3,7 +3,7 @@
 Warm-up is linear, from 0 or from a share of the peak. Cosine (arXiv 1608.03983, without restarts)
 runs over the steps after the warm-up: with W warm-up steps of S in total, the rate at step
 ``t >= W`` is ``end + (peak - end) / 2 * (1 + cos(pi * (t - W) / (S - W)))``. So it is in PaddleClas
-and in PaddleDetection.
+and in PaddleDetection. FixMatch's cosine (arXiv 2001.07685) is ``peak * cos(7/16 pi k / K)``.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ def learning_rate(
         case "piecewise":
             passed = sum(step >= round(epoch * steps_per_epoch) for epoch in schedule.boundaries)
             return float(peak * schedule.factor**passed)
-        case "cosine":
+        case "cosine" | "cosine_7_16":
             length = max(1, (schedule.epochs or epochs) * steps_per_epoch - warmup)
             done = min(1.0, (step - warmup) / length)
+            if schedule.kind == "cosine_7_16":
+                return peak * math.cos(7 / 16 * math.pi * done)
             return schedule.end + (peak - schedule.end) / 2 * (1 + math.cos(math.pi * done))

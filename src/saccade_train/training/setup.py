@@ -6,8 +6,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
+from numpy.typing import NDArray
 
 from saccade.datasets.classification import ClassificationSet
 from saccade.errors import OptionError, Problem
@@ -37,6 +39,8 @@ class LoadedData:
     """Pictures that were left out."""
     fingerprint: str
     """Of all names and labels: two trainings with the same one saw the same pictures."""
+    targets: NDArray[np.float32] | None = None
+    """Soft labels of the training pictures in place of their classes, (N, C); smoothed or not."""
 
 
 def make_fabric(recipe: Recipe, device: str = "auto") -> Fabric:
@@ -81,11 +85,13 @@ def load_data(
     *,
     report: Report,
     closed: bool = True,
+    train_shape: Shape | None = None,
 ) -> LoadedData:
     """Open, decode, check and hold the pictures of a training.
 
     Broken pictures are left out, counted and listed; the user is told. ``closed`` as of
-    :func:`.data.open_training_data`.
+    :func:`.data.open_training_data`; ``train_shape`` is what is done to each training picture when
+    it is read, by default shrinking as far as the recipe allows.
 
     Raises:
         DatasetError: No pictures, one class only, or sets that don't fit together.
@@ -120,7 +126,7 @@ def load_data(
         )
         evaluated[f"_at_{options.train_size}"] = pictures
         limit -= pictures.nbytes
-    train = load(opened.train, "reading train", shrink, max(0, limit))
+    train = load(opened.train, "reading train", train_shape or shrink, max(0, limit))
     for problem in problems[:5]:
         report.say(f"left out: {problem}")
     if len(problems) > 5:

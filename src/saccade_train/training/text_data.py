@@ -28,7 +28,7 @@ from saccade_train.synth import (
 )
 from saccade_train.text.lines import LineSamples, RealLines
 
-from .data import Places, _places
+from .data import Places, place_list
 from .evaluate import normaliser
 from .report import Report
 
@@ -124,7 +124,7 @@ def open_lines(
     letters = frozenset(alphabet) | {" "}
     opened: list[tuple[Path, TextLineSet]] = []
     problems: list[Problem] = []
-    for place in _places(places):
+    for place in place_list(places):
         lines = open_text_lines(place, split)
         kept: list[LineSample] = []
         for sample in lines.samples:
@@ -153,7 +153,7 @@ def training_lines(
 ) -> tuple[LineSamples, list[Problem]]:
     """The lines of a recipe: drawn ones and those of the places."""
     options = recipe.data
-    if options.real > 0 and not _places(data):
+    if options.real > 0 and not place_list(data):
         raise DatasetError(
             f"data.real={options.real:g} asks for labelled lines; name them with --data, or set "
             "data.real=0"

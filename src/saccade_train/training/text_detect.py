@@ -32,7 +32,7 @@ from saccade_train.text.pages import PageBatch, PageMaker, PageSamples
 
 from .ahead import Ahead
 from .checkpoint import load_tensors
-from .data import Places, _places
+from .data import Places, place_list
 from .feed import Plan
 from .initial import weights_file
 from .pair import Pair
@@ -52,12 +52,12 @@ class TextDetectTask:
     ) -> None:
         self.recipe = recipe
         options = recipe.data
-        if options.real > 0 and not _places(data):
+        if options.real > 0 and not place_list(data):
             raise DatasetError(
                 f"data.real={options.real:g} asks for labelled pages; name them with --data, or "
                 "set data.real=0"
             )
-        real = [open_text_pages(place, "train") for place in _places(data)]
+        real = [open_text_pages(place, "train") for place in place_list(data)]
         for pages in real:
             report.say(f"{pages.place}: {len(pages)} pages, {len(pages.problems)} left out")
         source = None
@@ -192,7 +192,7 @@ def _val_sets(
     """Pages for evaluation by the name of their place."""
     options = recipe.data
     sets: dict[str, TextPageSet] = {}
-    for place in _places(val or data):
+    for place in place_list(val or data):
         pages = open_text_pages(place, "val")
         picks = np.linspace(0, len(pages) - 1, min(options.val_limit, len(pages))).round()
         chosen = tuple(pages.samples[int(pick)] for pick in picks)

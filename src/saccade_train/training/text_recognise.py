@@ -15,7 +15,7 @@ from saccade.errors import TrainingError
 from saccade.metrics.text import TextRule, line_metrics
 from saccade.text.ctc_decode import decode_greedy
 from saccade_train._types import Image
-from saccade_train.distill import feature_distance, mutual_kl
+from saccade_train.distill import feature_distance, symmetric_kl
 from saccade_train.losses.ace import ace_loss
 from saccade_train.losses.aligned import aligned_loss
 from saccade_train.losses.center import center_loss
@@ -115,7 +115,7 @@ class TextRecogniseTask:
             return self._label_loss(found, batch, device)
         one, two = found
         total = self._label_loss(one, batch, device) + self._label_loss(two, batch, device)
-        total = total + options.mutual * mutual_kl(one.logits, two.logits)
+        total = total + options.mutual * symmetric_kl(one.logits, two.logits)
         return total + options.features * feature_distance(one.columns, two.columns)
 
     def evaluate(self, fabric: Fabric, model: nn.Module) -> dict[str, float]:

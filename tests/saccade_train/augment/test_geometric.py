@@ -92,6 +92,15 @@ def test_pad_crop_moves_the_picture() -> None:
     assert pad_crop(image, 20, np.random.default_rng(0)).shape == (20, 20, 3)
 
 
+def test_pad_crop_may_mirror_the_border() -> None:
+    image = picture(32, 32)
+    wide = np.pad(image, ((4, 4), (4, 4), (0, 0)), mode="reflect")
+    windows = {wide[y : y + 32, x : x + 32].tobytes() for y in range(9) for x in range(9)}
+    for seed in range(20):
+        cut = pad_crop(image, 32, np.random.default_rng(seed), reflect=True)
+        assert cut.tobytes() in windows
+
+
 def test_flip_shrink_resize() -> None:
     image = picture(30, 50)
     assert np.array_equal(flip_left_right(image), image[:, ::-1])

@@ -80,3 +80,17 @@ def test_piecewise_and_constant() -> None:
         for step in (0, 2, 4, 15)
     ]
     assert rates == [0.0, 1.0, 2.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("done", "rate"), [(0, 0.03), (0.25, 0.0282463220), (0.5, 0.0231903136), (1, 0.0058527097)]
+)
+def test_the_cosine_of_fixmatch(done: float, rate: float) -> None:
+    found = learning_rate(
+        round(done * 1000),
+        peak=0.03,
+        schedule=ScheduleOptions(kind="cosine_7_16"),
+        steps_per_epoch=100,
+        epochs=10,
+    )
+    assert found == pytest.approx(rate, abs=5e-11)

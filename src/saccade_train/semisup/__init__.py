@@ -1,0 +1,1 @@
+"""Learning from unlabelled pictures: which pseudo labels count, and rounds of mining them."""
