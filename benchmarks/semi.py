@@ -1,4 +1,4 @@
-"""Few labels and many pictures, at a size that a laptop can train: docs/semi.md.
+"""Few labels and many pictures, at a size that a laptop can train: docs/how-to/semi.md.
 
     python benchmarks/semi.py --packs FOLDER [--seeds 3] [--share 10 --share 25] [--only mining]
 
