@@ -158,7 +158,7 @@ def test_an_onnx_teacher_and_a_cache_for_several_runs(
 
     go(place, tmp_path / "torch", **of("teacher", bn="eval"))
     go(place, tmp_path / "onnx", **of("teacher.onnx"))
-    assert losses(tmp_path / "onnx") == pytest.approx(losses(tmp_path / "torch"), rel=1e-3)
+    assert losses(tmp_path / "onnx") == pytest.approx(losses(tmp_path / "torch"), rel=1e-2)
     shared = {"cached": True, "cache": str(tmp_path / "cache")}
     go(place, tmp_path / "first", **of("teacher.onnx", **shared))
     from saccade_train.distill.onnx_teacher import OnnxTeacher
