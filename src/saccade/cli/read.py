@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from saccade._files import whole_file
 from saccade.cli.common import (
     Drawings,
     DrawOption,
@@ -262,13 +262,10 @@ def _write_pdf(pdf: Path, frames: Iterator[Frame], paths: list[Path]) -> None:
 
 def _write_whole(target: Path, content: str) -> None:
     """A file that is there whole or not at all."""
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
-        temporary.write_text(content, encoding="utf-8")
-        temporary.replace(target)
+        with whole_file(target) as beside:
+            beside.write_text(content, encoding="utf-8")
     except OSError as error:
         raise ImageError(
             f"cannot write {target}: {error.strerror or error}; choose another --out"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)

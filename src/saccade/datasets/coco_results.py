@@ -7,10 +7,8 @@ else an entry holds (outlines, ...) is not kept.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from saccade._files import whole_file
 from saccade.errors import DatasetError, Problem
 from saccade.geometry.boxes import xywh_to_xyxy, xyxy_to_xywh
 from saccade.geometry.overlaps import usable
@@ -113,10 +112,9 @@ def write_coco_results(
     target = Path(path)
     if not target.name:
         raise DatasetError(f"{target} is a folder; expected the name of a file to write")
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     count = 0
     try:
-        with temporary.open("x", encoding="utf-8") as out:
+        with whole_file(target) as beside, beside.open("x", encoding="utf-8") as out:
             out.write("[")
             for image, (boxes, scores, labels) in pictures:
                 sides = np.round(xyxy_to_xywh(boxes), _DIGITS).tolist()
@@ -129,14 +127,10 @@ def write_coco_results(
             out.write("\n]\n")
             out.flush()
             os.fsync(out.fileno())
-        temporary.replace(target)
     except OSError as error:
         raise DatasetError(
             f"{target} cannot be written ({error.strerror or error}); choose another place"
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
     return count
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from saccade._files import whole_file
 from saccade.errors import ImageError
 from saccade.geometry.boxes import xyxy_to_xywh
 from saccade.results import Detections
@@ -103,13 +103,10 @@ class YoloFolder:
 
 
 def _write(target: Path, content: str) -> None:
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
-        temporary.write_text(content, encoding="utf-8")
-        temporary.replace(target)
+        with whole_file(target) as beside:
+            beside.write_text(content, encoding="utf-8")
     except OSError as error:
         raise ImageError(
             f"cannot write {target}: {error.strerror or error}; choose another place"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 import os
 import re
-import secrets
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
 import saccade
+from saccade._files import whole_file
 from saccade.documents._frame import Frame, frame_of
 from saccade.documents._jpeg import Jpeg, jpeg_of
 from saccade.documents._parts import clean, words_of
@@ -63,18 +63,14 @@ def write_pdf(
     if not 1 <= quality <= 100:
         raise OptionError(f"quality {quality}: expected 1 to 100")
     target = Path(path)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with temporary.open("xb") as file:
+        with whole_file(target) as beside, beside.open("xb") as file:
             _write(file, pages, dpi, quality, title)
-        temporary.replace(target)
     except OSError as error:
         raise ImageError(
             f"cannot write {target}: {error.strerror or error}; check that its folder exists and "
             "may be written"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _write(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import colorsys
 import os
-import secrets
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from saccade._files import whole_file
 from saccade.errors import ImageError, OptionError
 from saccade.imaging.fonts import clean_text
 from saccade.imaging.tags import SMALLEST_FONT, Anchor, Color, Tag, place_labels
@@ -255,12 +255,10 @@ def save_image(path: str | os.PathLike[str], image: np.ndarray, *, quality: int 
     done, data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
     if not done:
         raise ImageError(f"cannot write {target}: OpenCV has no encoder for it; choose .png")
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
-        temporary.write_bytes(data.tobytes())
-        temporary.replace(target)
+        with whole_file(target) as beside:
+            beside.write_bytes(data.tobytes())
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise ImageError(
             f"cannot write {target}: {error.strerror or error}; check that its folder exists and "
             "may be written"

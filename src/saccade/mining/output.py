@@ -11,16 +11,15 @@ each file of the pool.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
-import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from saccade._files import whole_file
 from saccade.errors import DatasetError, ModelFileError
 from saccade.mining.journal import Entry
 from saccade.mining.select import BELOW, BEYOND
@@ -197,21 +196,19 @@ def write_lines(file: Path, lines: Iterable[str]) -> int:
     Raises:
         DatasetError: it can't be written.
     """
-    temporary = file.with_name(f".{file.name}.{secrets.token_hex(4)}.tmp")
     count = 0
     try:
-        with temporary.open("x", encoding="utf-8", errors="backslashreplace", newline="\n") as out:
+        with (
+            whole_file(file) as beside,
+            beside.open("x", encoding="utf-8", errors="backslashreplace", newline="\n") as out,
+        ):
             for line in lines:
                 out.write(line + "\n")
                 count += 1
             out.flush()
             os.fsync(out.fileno())
-        temporary.replace(file)
     except OSError as error:
         raise DatasetError(
             f"{file} cannot be written ({error.strerror or error}); choose another --out"
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
     return count

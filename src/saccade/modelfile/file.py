@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
+from saccade._files import whole_file
 from saccade.errors import ModelFileError
 from saccade.modelfile.card import ModelCard
 from saccade.modelfile.wire import (
@@ -202,17 +202,13 @@ def _without_card(stream: BinaryIO, found: list[Field]) -> Iterator[bytes]:
 @contextlib.contextmanager
 def _atomic(target: Path) -> Iterator[BinaryIO]:
     """A file that takes the place of ``target`` when all is written, and vanishes otherwise."""
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with temporary.open("xb") as out:
-            yield out
-            out.flush()
-            os.fsync(out.fileno())
-        if target.exists():
-            shutil.copymode(target, temporary)
-        temporary.replace(target)
+        with whole_file(target) as beside:
+            with beside.open("xb") as out:
+                yield out
+                out.flush()
+                os.fsync(out.fileno())
+            if target.exists():
+                shutil.copymode(target, beside)
     except OSError as error:
         raise ModelFileError(f"{target}: cannot be written ({error.strerror or error})") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)

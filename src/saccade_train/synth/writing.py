@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -29,6 +28,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from saccade._files import whole_file
 from saccade.errors import DatasetError
 from saccade.imaging.draw import save_image
 from saccade.text.crop import crop_quad
@@ -245,9 +245,5 @@ def _write_one(work: Work, index: int) -> dict[str, list[str]]:
 
 def _write(path: Path, text: str) -> None:
     """The file appears complete or not at all."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as beside:
+        beside.write_text(text, encoding="utf-8")

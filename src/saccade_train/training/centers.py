@@ -10,7 +10,6 @@ lines are not augmented. The file goes into ``loss.centers`` of a recipe.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +19,7 @@ import typer
 from safetensors.torch import save_file
 from torch import Tensor
 
+from saccade._files import whole_file
 from saccade.datasets.text import TextLineSet, open_text_lines
 from saccade.errors import ImageError, SaccadeError, TrainingError
 from saccade.text.ctc_decode import decode_greedy
@@ -96,9 +96,8 @@ def main(
     """Find the centres of the classes for loss.center of a recipe."""
     try:
         centers, known = find_centers(run, data)
-        beside = out.with_name(f".{out.name}.tmp")
-        save_file({"centers": centers.contiguous()}, beside)
-        os.replace(beside, out)  # noqa: PTH105
+        with whole_file(out) as beside:
+            save_file({"centers": centers.contiguous()}, beside)
     except (SaccadeError, OSError) as error:
         typer.echo(f"saccade: {error}", err=True)
         raise typer.Exit(1) from None
