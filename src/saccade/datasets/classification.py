@@ -28,6 +28,7 @@ from saccade.datasets.lists import name_rows, parse_classes, parse_list
 from saccade.datasets.stores import (
     FolderStore,
     Store,
+    is_archive,
     member_size,
     open_store,
     read_member,
@@ -152,7 +153,7 @@ def open_classification(
         )
     path = Path(place)
     given = tuple(classes) if classes is not None else None
-    if path.is_file() and not _is_archive(path):
+    if path.is_file() and not is_archive(path):
         store: Store = FolderStore(path.parent)
         return _from_list(store, path.name, str(path), given, report_empty=given is None)
     store = open_store(path)
@@ -195,7 +196,7 @@ def list_splits(place: Place) -> tuple[str, ...]:
         DatasetError: nothing is there.
     """
     path = Path(place)
-    if path.is_file() and not _is_archive(path):
+    if path.is_file() and not is_archive(path):
         return ("train",)
     return _splits_of(open_store(path)) or ("train",)
 
@@ -257,18 +258,6 @@ def split_holdout(
     if not held.any():
         raise DatasetError(f"no class of {whole.place} has two pictures; nothing can be held out")
     return whole.subset(np.flatnonzero(~held)), whole.subset(np.flatnonzero(held))
-
-
-def _is_archive(path: Path) -> bool:
-    if path.suffix.lower() == ".zip":
-        return True
-    try:
-        with path.open("rb") as file:
-            return file.read(4) == b"PK\x03\x04"
-    except OSError as error:
-        raise DatasetError(
-            f"cannot read {path}: {error.strerror}; check its permissions"
-        ) from error
 
 
 def _splits_of(store: Store) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ __all__ = [
     "ArchiveStore",
     "FolderStore",
     "Store",
+    "is_archive",
     "member_size",
     "open_store",
     "read_member",
@@ -224,6 +225,23 @@ def read_member(archive: str, member: str) -> bytes:
         raise ImageError(f"{where}: the archive holds no such file; check the list") from error
     except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, EOFError) as error:
         raise ImageError(f"cannot read {where}: {error}; download the archive again") from error
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is a ``.zip``, by its name or by its first bytes.
+
+    Raises:
+        DatasetError: it cannot be read.
+    """
+    if path.suffix.lower() == ".zip":
+        return True
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"PK\x03\x04"
+    except OSError as error:
+        raise DatasetError(
+            f"cannot read {path}: {error.strerror}; check its permissions"
+        ) from error
 
 
 def member_size(archive: str, member: str) -> int:

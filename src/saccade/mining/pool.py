@@ -1,10 +1,4 @@
-"""The pictures of a pool, one after the other: folders, list files and ``.zip`` packs.
-
-What a place says about classes is ignored. A folder or a pack is walked with all its sub-folders,
-hidden files aside. Where it is a dataset with splits, only its ``train`` split belongs to a pool,
-and only its ``val`` split to the pictures that a pool is compared with. Of a list file the paths
-count, with labels behind them or not; a path may be ``pack.zip:member``. A place may also be a part
-of a pack: ``pack.zip:train`` or ``pack.zip:train.txt``.
+"""The pictures of a pool with absolute paths and time stamps; see `saccade.datasets.pool`.
 
 No place is held in memory but for the table of contents of a ``.zip``.
 """
@@ -15,20 +9,15 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Literal, TypeAlias
+from pathlib import Path
 
-from saccade.datasets.classification import find_sample
-from saccade.datasets.stores import FolderStore, Store, open_store, read_member, split_packed
-from saccade.errors import DatasetError, ImageError
-from saccade.imaging.read import IMAGE_SUFFIXES
+from saccade.datasets.classification import Sample
+from saccade.datasets.pool import Other, Place, Role, Stray, find, split_of
+from saccade.datasets.stores import read_member
+from saccade.errors import ImageError
 
 __all__ = ["Picture", "Place", "Role", "Stray", "read_picture_file", "split_of", "walk"]
 
-Place: TypeAlias = "str | os.PathLike[str]"
-Role: TypeAlias = Literal["pool", "val"]
-
-_EVALUATED = ("val", "valid", "validation", "test")
 _MOST_BYTES = 512 * 2**20
 
 
@@ -54,20 +43,11 @@ class Picture:
         return f"{self.archive}:{self.path}" if self.archive else self.path
 
 
-@dataclass(frozen=True, slots=True)
-class Stray:
-    """Something in a place that is no picture by its name, or a line that leads nowhere."""
-
-    where: str
-    source: str
-    reason: str
-
-
 def walk(place: Place, role: Role = "pool") -> Iterator[Picture | Stray]:
     """Go through a place; no picture is opened.
 
     Args:
-        place: see the module.
+        place: see `saccade.datasets.pool`.
         role: which split is taken of a dataset that has splits.
 
     Yields:
@@ -77,28 +57,15 @@ def walk(place: Place, role: Role = "pool") -> Iterator[Picture | Stray]:
         DatasetError: nothing is there, or it cannot be read.
     """
     source = os.fspath(place)
-    store, name, is_list = _open(source, role)
-    if is_list:
-        yield from _listed(store, name, source)
-        return
-    for file in store.files(name):
-        if PurePosixPath(file).suffix.lower() in IMAGE_SUFFIXES:
-            yield _picture(store.locate(file), store.archive, source)
-        else:
-            where = store.locate(file)
-            where = f"{store.archive}:{where}" if store.archive else os.path.abspath(where)  # noqa: PTH100
-            yield Stray(where, source, "is no picture by its name")
-
-
-def split_of(place: Place, role: Role) -> str:
-    """The split that is taken of a place, or empty where all of it is.
-
-    Raises:
-        DatasetError: nothing is there.
-    """
-    store, name, _ = _open(os.fspath(place), role)
-    whole = Path(place).is_dir() or (store.archive and split_packed(os.fspath(place)) is None)
-    return name.removesuffix(".txt") if whole else ""
+    for one in find(place, role):
+        match one:
+            case Sample():
+                yield _picture(one.path, one.archive, source)
+            case Other(file):
+                where = file.where if file.archive else os.path.abspath(file.path)  # noqa: PTH100
+                yield Stray(where, source, "is no picture by its name")
+            case Stray():
+                yield one
 
 
 def read_picture_file(picture: Picture) -> bytes:
@@ -121,74 +88,6 @@ def read_picture_file(picture: Picture) -> bytes:
         raise ImageError(f"cannot read {picture.path}: {reason}; check the path") from error
 
 
-def _open(source: str, role: Role) -> tuple[Store, str, bool]:
-    """The store of a place, the list or folder in it, and whether it is a list."""
-    path = Path(source)
-    packed = None if path.exists() else split_packed(source)
-    if packed is not None:
-        archive, inner = packed
-        store = open_store(Path(archive))
-        inner = inner.strip("/")
-        if store.has(inner):
-            return store, inner, True
-        if not any(True for _ in store.files(inner)):
-            raise DatasetError(
-                f"{archive} holds no {inner!r}; expected one of its folders or a list in it, like "
-                f"{', '.join([*store.top()[0], *store.top()[1]][:4])}"
-            )
-        return store, inner, False
-    if path.is_file() and not _is_archive(path):
-        return FolderStore(path.parent), path.name, True
-    store = open_store(path)
-    folders, files = store.top()
-    splits = {name.removesuffix(".txt") for name in files if name.endswith(".txt")} | set(folders)
-    name = _split(splits, role)
-    if f"{name}.txt" in files:
-        return store, f"{name}.txt", True
-    return store, name, False
-
-
-def _split(splits: set[str], role: Role) -> str:
-    if role == "pool":
-        return "train" if "train" in splits and not splits.isdisjoint(_EVALUATED) else ""
-    return next((name for name in _EVALUATED[:3] if name in splits), "")
-
-
-def _listed(store: Store, name: str, source: str) -> Iterator[Picture | Stray]:
-    for number, line in enumerate(_lines(store, name), start=1):
-        path = line.partition("\t")[0].strip()
-        if not path:
-            continue
-        found = find_sample(store, path)
-        if found is None and "\t" not in line and " " in path:
-            path = path.rpartition(" ")[0].strip()
-            found = find_sample(store, path)
-        if found is None:
-            where = f"{store.where}:{name}" if store.archive else str(Path(store.where, name))
-            yield Stray(f"{where} line {number}", source, f"no such picture: {path[:200]}")
-        else:
-            yield _picture(found.path, found.archive, source)
-
-
-def _lines(store: Store, name: str) -> Iterator[str]:
-    if store.archive:
-        yield from store.text(name).split("\n")
-        return
-    file = store.locate(name)
-    try:
-        with Path(file).open(encoding="utf-8-sig") as lines:
-            yield from lines
-    except OSError as error:
-        raise DatasetError(
-            f"cannot read {file}: {error.strerror or error}; check its permissions"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise DatasetError(
-            f"{file} is not UTF-8 text; expected a folder, a .zip, or a list with the path of a "
-            "picture a line"
-        ) from error
-
-
 def _picture(located: str, archive: str, source: str) -> Picture:
     path = located if archive else os.path.abspath(located)  # noqa: PTH100 - resolves no links
     try:
@@ -197,13 +96,3 @@ def _picture(located: str, archive: str, source: str) -> Picture:
     except (OSError, ValueError):
         stamp = ""
     return Picture(path, archive, source, stamp)
-
-
-def _is_archive(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(4) == b"PK\x03\x04"
-    except OSError as error:
-        raise DatasetError(
-            f"cannot read {path}: {error.strerror or error}; check its permissions"
-        ) from error

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from saccade.datasets.classification import ClassificationSet, Sample, find_sample
-from saccade.datasets.stores import FolderStore, Store, member_size, open_store, read_member
+from saccade.datasets.classification import ClassificationSet, Sample
+from saccade.datasets.pool import Other, Stray, find, split_of
+from saccade.datasets.stores import member_size, read_member
 from saccade.errors import DatasetError, ImageError, Problem
-from saccade.imaging.read import IMAGE_SUFFIXES
 from saccade_train._types import Image
 from saccade_train.augment.geometric import shrink_short
 from saccade_train.recipes.schema import DataOptions
@@ -27,8 +27,6 @@ from .pictures import Pictures, Shape, load_pictures
 from .report import Report
 
 __all__ = ["load_unlabelled", "open_unlabelled", "same_pictures", "without_leaks"]
-
-_EVALUATED = ("val", "valid", "validation", "test")
 
 
 def open_unlabelled(places: Places) -> tuple[ClassificationSet, tuple[str, ...]]:
@@ -174,58 +172,21 @@ def same_pictures(pool: Sequence[Sample], known: Sequence[Sample]) -> dict[int, 
 
 def _samples(place: Path) -> tuple[list[Sample], list[Problem], list[str]]:
     """The pictures of one place, what is none, and what the user should know."""
-    if place.is_file() and not _is_archive(place):
-        store: Store = FolderStore(place.parent)
-        return *_listed(store, place.name, str(place)), []
-    store = open_store(place)
-    folders, files = store.top()
-    names = {name.removesuffix(".txt") for name in files if name.endswith(".txt")} | set(folders)
-    if "train" not in names or names.isdisjoint(_EVALUATED):
-        return *_below(store, ""), []
-    note = [f"{place} has splits; only its train split is used as unlabelled pictures"]
-    if "train.txt" in files:
-        return *_listed(store, "train.txt", f"{place}:train.txt"), note
-    return *_below(store, "train"), note
-
-
-def _below(store: Store, folder: str) -> tuple[list[Sample], list[Problem]]:
     samples: list[Sample] = []
     problems: list[Problem] = []
-    for name in store.files(folder):
-        sample = Sample(store.locate(name), -1, store.archive)
-        if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES:
-            samples.append(sample)
-        else:
-            problems.append(Problem(sample.where, "is not a picture"))
-    return samples, problems
-
-
-def _listed(store: Store, name: str, where: str) -> tuple[list[Sample], list[Problem]]:
-    samples: list[Sample] = []
-    problems: list[Problem] = []
-    for number, path in _paths(store, store.text(name)):
-        sample = find_sample(store, path)
-        if sample is not None:
-            samples.append(replace(sample, label=-1))
-        else:
-            problems.append(Problem(f"{where} line {number}", f"no such picture: {path}"))
-    return samples, problems
-
-
-def _paths(store: Store, text: str) -> Iterator[tuple[int, str]]:
-    """Line number and path: before a tab, or the whole line, or all but its last word."""
-    for number, line in enumerate(text.split("\n"), start=1):
-        path = line.partition("\t")[0].strip()
-        if not path:
-            continue
-        if "\t" not in line and " " in path and not store.has(path):
-            path = path.rpartition(" ")[0].strip()
-        yield number, str(PurePosixPath(path))
-
-
-def _is_archive(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(4) == b"PK\x03\x04"
+    for one in find(place):
+        match one:
+            case Sample():
+                samples.append(replace(one, label=-1))
+            case Other(file):
+                problems.append(Problem(file.where, "is not a picture"))
+            case Stray():
+                problems.append(Problem(one.where, one.reason))
+    split = split_of(place, "pool")
+    if not split:
+        return samples, problems, []
+    note = f"{place} has splits; only its {split} split is used as unlabelled pictures"
+    return samples, problems, [note]
 
 
 def _size(sample: Sample) -> int:
