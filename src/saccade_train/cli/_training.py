@@ -1,4 +1,4 @@
-"""What the verbs that train have in common: threads, and the words at the end."""
+"""What the verbs that train have in common: options, threads, and the words at the end."""
 
 from __future__ import annotations
 
@@ -7,14 +7,48 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from saccade_train.recipes import Recipe
 
-__all__ = ["run_training"]
+__all__ = [
+    "ChangesArgument",
+    "DeviceOption",
+    "OutOption",
+    "QuietOption",
+    "RestartOption",
+    "ThreadsOption",
+    "ValOption",
+    "run_training",
+]
+
+OutOption = Annotated[
+    Path,
+    typer.Option("--out", "-o", help="Run folder. A training stopped there is gone on with."),
+]
+ChangesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="KEY=VALUE", help="Changes to the recipe, such as optimiser.lr=0.05."),
+]
+ValOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Pictures to evaluate with. Without it: the val split of the data, or a tenth of "
+        "every class, held out."
+    ),
+]
+RestartOption = Annotated[
+    bool, typer.Option("--restart", help="Throw away the run in --out and begin again.")
+]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="CPU threads. Without it: all that this process may use."),
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
 def run_training(

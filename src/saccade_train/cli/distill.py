@@ -10,7 +10,16 @@ import typer
 
 from saccade.errors import OptionError, nearest
 
-from ._training import run_training
+from ._training import (
+    ChangesArgument,
+    DeviceOption,
+    OutOption,
+    QuietOption,
+    RestartOption,
+    ThreadsOption,
+    ValOption,
+    run_training,
+)
 
 if TYPE_CHECKING:
     from saccade_train.recipes import DistillRecipe
@@ -21,10 +30,7 @@ _FOR_ARCHITECTURES = "ssld_small"
 
 
 def distill(
-    out: Annotated[
-        Path,
-        typer.Option("--out", "-o", help="Run folder. A training stopped there is gone on with."),
-    ],
+    out: OutOption,
     student: Annotated[
         str,
         typer.Option(
@@ -47,12 +53,7 @@ def distill(
             "either. Several are joined."
         ),
     ] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="KEY=VALUE", help="Changes to the recipe, such as optimiser.lr=0.05."
-        ),
-    ] = None,
+    changes: ChangesArgument = None,
     unlabelled: Annotated[
         list[Path] | None,
         typer.Option(
@@ -60,13 +61,7 @@ def distill(
             "or a .zip. Several are joined."
         ),
     ] = None,
-    val: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Pictures to evaluate with. Without it: the val split of the data, or a tenth of "
-            "every class, held out."
-        ),
-    ] = None,
+    val: ValOption = None,
     teacher_arch: Annotated[
         str | None,
         typer.Option(help="The network that the teacher's weights belong to, such as resnet50_vd."),
@@ -87,15 +82,10 @@ def distill(
         Path | None,
         typer.Option(help="Folder of those answers, for several trainings; implies --cached."),
     ] = None,
-    restart: Annotated[
-        bool, typer.Option("--restart", help="Throw away the run in --out and begin again.")
-    ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, help="CPU threads. Without it: all that this process may use."),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    restart: RestartOption = False,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    quiet: QuietOption = False,
 ) -> None:
     """Teach a small classifier by a larger one (SSLD), with unlabelled pictures too.
 

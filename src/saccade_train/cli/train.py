@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from ._training import run_training
+from ._training import (
+    ChangesArgument,
+    DeviceOption,
+    OutOption,
+    QuietOption,
+    RestartOption,
+    ThreadsOption,
+    ValOption,
+    run_training,
+)
 
 __all__ = ["train"]
 
@@ -22,10 +31,7 @@ def train(
             "ocr_rec read text) or the path of a YAML file.",
         ),
     ],
-    out: Annotated[
-        Path,
-        typer.Option("--out", "-o", help="Run folder. A training stopped there is gone on with."),
-    ],
+    out: OutOption,
     data: Annotated[
         list[Path] | None,
         typer.Option(
@@ -34,19 +40,8 @@ def train(
             "in a folder or .zip. Several are joined."
         ),
     ] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="KEY=VALUE", help="Changes to the recipe, such as optimiser.lr=0.05."
-        ),
-    ] = None,
-    val: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Pictures to evaluate with. Without it: the val split of the data, or a tenth of "
-            "every class, held out."
-        ),
-    ] = None,
+    changes: ChangesArgument = None,
+    val: ValOption = None,
     unlabelled: Annotated[
         list[Path] | None,
         typer.Option(
@@ -55,15 +50,10 @@ def train(
             "joined."
         ),
     ] = None,
-    restart: Annotated[
-        bool, typer.Option("--restart", help="Throw away the run in --out and begin again.")
-    ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, help="CPU threads. Without it: all that this process may use."),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    restart: RestartOption = False,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    quiet: QuietOption = False,
 ) -> None:
     """Train a network on your own pictures.
 
