@@ -19,7 +19,7 @@ from saccade.errors import ModelFileError
 from saccade_train.models.embedder import Embedder, build_embedder
 from saccade_train.necks.embedding import BNNeck
 from saccade_train.paddle.assign import assign
-from saccade_train.paddle.names import without_unused
+from saccade_train.paddle.names import paddle_name, without_unused
 from saccade_train.paddle.pdparams import read_pdparams
 
 __all__ = ["EMBED_ARCHITECTURES", "import_embedder", "paddle_embedder_names"]
@@ -48,15 +48,16 @@ _NECKS = {"fc": "neck.fc.", "hash": "backbone.fc.", "bn": "neck.feat_bn."}
 def paddle_embedder_names(model: Embedder) -> dict[str, str]:
     """Map our name of each tensor, but for the head's, to Paddle's."""
     neck = "hash" if model.hashes else "bn" if isinstance(model.neck, BNNeck) else "fc"
+    layer = "neck.bn." if neck == "bn" else "neck.fc."
     names = {}
     for name in model.state_dict():
         if name.endswith("num_batches_tracked") or name.startswith("head."):
             continue
-        theirs = name.replace("backbone.rep_stages.", "backbone.stages.", 1)
-        theirs = theirs.replace("pooled.", "backbone.", 1)
-        theirs = theirs.replace("neck.bn." if neck == "bn" else "neck.fc.", _NECKS[neck], 1)
-        theirs = theirs.replace(".running_mean", "._mean").replace(".running_var", "._variance")
-        names[name] = theirs
+        theirs = paddle_name(name.removeprefix("pooled."))
+        if name.startswith("neck."):
+            names[name] = theirs.replace(layer, _NECKS[neck], 1)
+        else:
+            names[name] = f"backbone.{theirs}"
     return names
 
 

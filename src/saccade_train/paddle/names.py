@@ -28,6 +28,7 @@ __all__ = [
     "find_prefix",
     "load_paddle",
     "load_paddle_backbone",
+    "paddle_name",
     "paddle_names",
     "without_unused",
 ]
@@ -47,13 +48,14 @@ def paddle_names(module: nn.Module) -> dict[str, str]:
         ('conv1.bn._mean', 'fc.weight')
     """
     return {
-        name: _paddle_name(name)
+        name: paddle_name(name)
         for name in module.state_dict()
         if not name.endswith("num_batches_tracked")
     }
 
 
-def _paddle_name(name: str) -> str:
+def paddle_name(name: str) -> str:
+    """Say what Paddle calls one of our tensors of a classifier or its trunk."""
     name = name.removeprefix("backbone.").removeprefix("head.")
     if name.startswith("rep_stages."):
         name = name.removeprefix("rep_")

@@ -10,6 +10,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from saccade_train._types import Image
 from saccade_train.augment.mixing import mix_batch
 from saccade_train.augment.pipeline import build_augment
 from saccade_train.losses import smooth_one_hot, soft_cross_entropy
@@ -35,6 +36,7 @@ class ClassifyTask:
         self.train_size = len(data.train)
         self.val_size = len(next(iter(data.val.values())))
         self._augment = build_augment(recipe.augment, recipe.data.train_size)
+        self._labels = data.train.items.labels
 
     def build(self) -> nn.Module:
         """The classifier."""
@@ -49,11 +51,11 @@ class ClassifyTask:
         """Augmented pictures, made ahead."""
         recipe = self.recipe
         return feed(
-            self.data.train.__getitem__,
-            self.data.train.items.labels,
+            self._read,
+            self._labels,
             self._augment,
             plan=plan,
-            size=recipe.data.train_size,
+            size=self._size,
             seed=recipe.seed,
             epoch=epoch,
             start=start,
@@ -89,6 +91,15 @@ class ClassifyTask:
         """Where the pictures lie."""
         samples = self.data.train.items.samples
         return [samples[int(number)].where for batch in batches for number in batch.numbers]
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        """Height and width of a training picture."""
+        return self.recipe.data.train_size, self.recipe.data.train_size
+
+    def _read(self, number: int) -> Image:
+        """A picture of the training, before it is augmented."""
+        return self.data.train[number]
 
     def _normalise(self, device: torch.device) -> Any:
         data = self.recipe.data

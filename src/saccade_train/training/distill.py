@@ -7,7 +7,7 @@ same pictures, and the student is held to the teacher's answers.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from .classify import ClassifyTask
 from .data import Places, fingerprint, place_list
 from .distill_learner import DistillLearner, build_learner, teacher_layers
 from .evaluate import normaliser
-from .feed import Batch, Plan, feed
+from .feed import Batch
 from .pictures import Pictures
 from .report import Report
 from .setup import LoadedData, load_data
@@ -113,7 +113,8 @@ class DistillTask(ClassifyTask):
             for line in (*teacher.notes, note):
                 if line:
                     report.say(line)
-        self._labels = data.train.items.labels
+        if recipe.stage == "last_layer":
+            self._augment = _as_it_is
         if pool is not None:
             self._labels = np.concatenate([self._labels, pool.items.labels])
             self.problems = (*self.problems, *pool.items.problems)
@@ -128,10 +129,9 @@ class DistillTask(ClassifyTask):
     @property
     def _size(self) -> tuple[int, int]:
         """Height and width of a training picture."""
-        data = self.recipe.data
         if self.recipe.stage == "last_layer":
-            return data.eval.height, data.eval.width
-        return data.train_size, data.train_size
+            return self.recipe.data.eval.height, self.recipe.data.eval.width
+        return super()._size
 
     def build(self) -> DistillLearner:
         """The student and what learns beside it; the teachers are brought along."""
@@ -147,22 +147,6 @@ class DistillTask(ClassifyTask):
         """The student."""
         assert isinstance(model, DistillLearner)
         return model.student
-
-    def batches(self, plan: Plan, *, epoch: int, start: int, process: int) -> Iterator[Batch]:
-        """Labelled and unlabelled pictures in one shuffle, augmented, made ahead."""
-        recipe = self.recipe
-        return feed(
-            self._read,
-            self._labels,
-            _as_it_is if recipe.stage == "last_layer" else self._augment,
-            plan=plan,
-            size=self._size,
-            seed=recipe.seed,
-            epoch=epoch,
-            start=start,
-            process=process,
-            workers=recipe.data.workers,
-        )
 
     def loss(self, module: Any, batch: Batch, device: torch.device, seed: int) -> Tensor:
         """The weighted sum of the recipe's terms."""
@@ -212,9 +196,10 @@ class DistillTask(ClassifyTask):
         return [samples[int(number)].where for batch in batches for number in batch.numbers]
 
     def _read(self, number: int) -> Image:
+        """A labelled picture, or behind those an unlabelled one."""
         labelled = len(self.data.train)
         if number < labelled:
-            return self.data.train[number]
+            return super()._read(number)
         assert self._pool is not None
         return self._pool[number - labelled]
 
