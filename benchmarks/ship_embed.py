@@ -20,10 +20,9 @@ from omniglot import unpack
 from saccade.datasets.classification import open_classification
 from saccade.tasks.embed import Embedder
 from saccade_train.evaluation import evaluate_retrieval, open_model
-from saccade_train.export.run import export_run
 from search_quality import PACKS, embed
 from search_quality import measure as measure_search
-from shipping import put_into_zoo
+from shipping import ship_groceries_run
 
 NAME = "goods_resnet18_vd_x0_5"
 TRAINING_DATA = (
@@ -77,19 +76,14 @@ def main() -> None:
         for name, value in measure(arguments.run, arguments.packs).items():
             print(f"  {name:32} {value:.4f}")
         return
-    pictures = open_classification(arguments.packs / "ret_grocerystore81.zip", "val")
-    with tempfile.TemporaryDirectory() as place:
-        file = Path(place) / f"{NAME}.onnx"
-        report = export_run(
-            arguments.run,
-            file,
-            licence="Apache-2.0",
-            training_data=TRAINING_DATA,
-            notes=NOTES,
-            pictures=[pictures.read(number) for number in range(0, len(pictures), 20)],
-        )
-        put_into_zoo(file, measure(file, arguments.packs))
-    print(report.parity[0])
+    ship_groceries_run(
+        arguments.run,
+        arguments.packs,
+        NAME,
+        measure,
+        training_data=TRAINING_DATA,
+        notes=NOTES,
+    )
 
 
 if __name__ == "__main__":

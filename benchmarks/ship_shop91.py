@@ -10,13 +10,11 @@ checkpoint, and say so), writes the scores into the card, and puts the file into
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 
 from saccade.datasets.classification import open_classification
 from saccade_train.evaluation import evaluate_classification, evaluate_retrieval, open_model
-from saccade_train.export.run import export_run
-from shipping import put_into_zoo
+from shipping import ship_groceries_run
 
 NAME = "lcnet_x1_0_shop91"
 TRAINING_DATA = (
@@ -62,19 +60,14 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--packs", type=Path, required=True, help="folder of the .zip packs")
     arguments = parser.parse_args()
-    pictures = open_classification(arguments.packs / "ret_grocerystore81.zip", "val")
-    with tempfile.TemporaryDirectory() as place:
-        file = Path(place) / f"{NAME}.onnx"
-        report = export_run(
-            arguments.run,
-            file,
-            licence="Apache-2.0",
-            training_data=TRAINING_DATA,
-            notes=NOTES,
-            pictures=[pictures.read(number) for number in range(0, len(pictures), 20)],
-        )
-        put_into_zoo(file, measure(file, arguments.packs))
-    print(report.parity[0])
+    ship_groceries_run(
+        arguments.run,
+        arguments.packs,
+        NAME,
+        measure,
+        training_data=TRAINING_DATA,
+        notes=NOTES,
+    )
 
 
 if __name__ == "__main__":
