@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-COLOURS = {"blue": (40, 40, 220), "green": (40, 220, 40), "red": (220, 40, 40)}
+from classifier_runs import COLOURS
 
 SMALL: dict[str, Any] = {
     "model": {"arch": "resnet10_vd", "options": {"width": 0.125}},

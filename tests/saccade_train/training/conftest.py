@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
+from classifier_runs import write_colours
 from saccade_train.recipes import ClassifyRecipe, parse_recipe
-
-COLOURS = {"blue": (40, 40, 220), "green": (40, 220, 40), "red": (220, 40, 40)}
 
 
 @pytest.fixture(autouse=True)
@@ -26,17 +23,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """36 training and 9 evaluation pictures of three colours, split."""
-    root = tmp_path_factory.mktemp("colours")
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 12), ("val", 3)):
-        for name, colour in COLOURS.items():
-            folder = root / split / name
-            folder.mkdir(parents=True)
-            for number in range(count):
-                noise = rng.integers(-30, 30, (36, 40, 3))
-                image = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
-                Image.fromarray(image).save(folder / f"{number:02}.png")
-    return root
+    return write_colours(tmp_path_factory.mktemp("colours"), train=12, val=3)
 
 
 TINY = {
