@@ -12,7 +12,8 @@ check:  ## lint, format, types, walls
 # Three processes: the runtime's tests run where torch is never loaded, and trainings run apart from
 # the engines that export loads (torch training after OpenVINO in one process has crashed).
 RUNTIME_TESTS = tests/saccade tests/examples tests/docs
-TRAINING_TESTS = tests/saccade_train/training tests/saccade_train/cli/test_train.py
+TRAINING_TESTS = tests/saccade_train/training tests/saccade_train/semisup \
+	tests/saccade_train/cli/test_train.py
 WORKSHOP_TESTS = tests/saccade_train tests/benchmarks $(TRAINING_TESTS:%=--ignore=%)
 ONLY = -m "not slow"
 
