@@ -95,7 +95,7 @@ def by_turns(ours: Callable[[], Any], theirs: Callable[[], Any]) -> tuple[float,
 
 
 def measure(
-    kind: str, count: int, dim: int, bits: int, threads: int, asked: int, home: Path
+    kind: str, count: int, dim: int, bits: int, threads: int, home: Path, asked: int = 200
 ) -> dict[str, Any]:
     """Everything about one kind at one size."""
     size = bits if kind.startswith("binary") else dim
@@ -168,8 +168,8 @@ def main() -> None:
     for count in options.sizes:
         for kind in options.kinds:
             with tempfile.TemporaryDirectory(dir=options.home) as folder:
-                shape = (count, options.dim, options.bits, options.threads, options.queries)
-                row = measure(kind, *shape, Path(folder))
+                shape = (count, options.dim, options.bits, options.threads)
+                row = measure(kind, *shape, Path(folder), options.queries)
             if options.json:
                 print(json.dumps(row), flush=True)
                 continue
