@@ -24,6 +24,7 @@ __all__ = [
     "cut",
     "flip",
     "stretch",
+    "turn",
     "with_area",
 ]
 
@@ -67,14 +68,26 @@ def flip(boxed: Boxed) -> Boxed:
     return Boxed(image, mirrored, boxed.labels)
 
 
+def turn(boxed: Boxed, quarters: int) -> Boxed:
+    """Turn counter-clockwise by so many quarters of a circle."""
+    image, boxes = boxed.image, boxed.boxes
+    for _ in range(quarters % 4):
+        # What was x counts down from the top now, from the right end on; what was y is x.
+        x1, y1, x2, y2 = boxes.T
+        boxes = np.stack([y1, image.shape[1] - x2, y2, image.shape[1] - x1], axis=1)
+        image = np.rot90(image)
+    return Boxed(np.ascontiguousarray(image), boxes, boxed.labels)
+
+
 def stretch(boxed: Boxed, size: tuple[int, int], interpolation: Interpolation = "linear") -> Boxed:
     """Resize to (height, width) without keeping proportions; boxes that become too thin go."""
     height, width = boxed.image.shape[:2]
     image = boxed.image
     if (height, width) != size:
         image = cv2.resize(image, size[::-1], interpolation=_OPENCV[interpolation])  # type: ignore[assignment]
-    factors = np.array([size[1] / width, size[0] / height] * 2, np.float32)
-    return with_area(Boxed(image, boxed.boxes * factors, boxed.labels))
+    # Multiplied before it is divided, so that the old border becomes the new one exactly.
+    boxes = boxed.boxes.astype(np.float64) * (size[::-1] * 2) / ((width, height) * 2)
+    return with_area(Boxed(image, boxes.astype(np.float32), boxed.labels))
 
 
 def cut(boxed: Boxed, window: tuple[int, int, int, int]) -> Boxed:

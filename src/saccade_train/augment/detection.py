@@ -19,7 +19,7 @@ from saccade.errors import OptionError
 
 from .box_crop import THRESHOLDS, iou_crop
 from .box_expand import expand
-from .boxes import Boxed, Interpolation, flip, stretch
+from .boxes import Boxed, Interpolation, flip, stretch, turn
 from .mosaic import mixup, mosaic
 from .photometric import HUE_TURNS, distort
 
@@ -36,6 +36,8 @@ class DetectionAugment:
         crop_aspect: least and greatest width / height of it, relative to the picture's own.
         crop_thresholds: IoU that some object must have with it, one drawn each time.
         flip: chance of a mirror image.
+        turn: chance of a turn by one, two or three quarters of a circle; for pictures that have no
+            upright, such as those from above. (Ours, not PicoDet's.)
         distort: chance of each of the four steps of :func:`.photometric.distort`.
         strength: of brightness, contrast and saturation there.
         hue: turns of the colour circle there.
@@ -50,6 +52,7 @@ class DetectionAugment:
     crop_aspect: tuple[float, float] = (0.5, 2.0)
     crop_thresholds: tuple[float, ...] = THRESHOLDS
     flip: float = 0.5
+    turn: float = 0.0
     distort: float = 0.5
     strength: float = 0.5
     hue: float = HUE_TURNS
@@ -59,7 +62,7 @@ class DetectionAugment:
     mixup: float = 0.0
 
     def __post_init__(self) -> None:
-        chances = ("crop", "flip", "distort", "strength", "expand", "mosaic", "mixup")
+        chances = ("crop", "flip", "turn", "distort", "strength", "expand", "mosaic", "mixup")
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name in chances and not 0 <= value <= 1:
@@ -113,6 +116,8 @@ def augment_boxed(
         )
     if rng.random() < options.flip:
         boxed = flip(boxed)
+    if options.turn > 0 and rng.random() < options.turn:
+        boxed = turn(boxed, int(rng.integers(1, 4)))
     boxed = stretch(boxed, size, interpolation)
     image = distort(
         boxed.image, rng, chance=options.distort, strength=options.strength, hue=options.hue

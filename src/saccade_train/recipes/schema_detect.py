@@ -103,6 +103,8 @@ class BoxAugmentOptions(_Part):
     """IoU that some object must have with the crop; one is drawn for each picture."""
     flip: Fraction = 0.5
     """Chance of a left-right flip."""
+    turn: Fraction = 0.0
+    """Chance of a turn by one, two or three quarters; for pictures that have no upright."""
     distort: Fraction = 0.5
     """Chance of each of: other brightness, contrast, saturation, hue."""
     strength: Fraction = 0.5

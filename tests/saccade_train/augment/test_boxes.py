@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from saccade.errors import OptionError
 from saccade_train.augment.box_crop import THRESHOLDS, draw_windows, iou_crop
 from saccade_train.augment.box_expand import expand
-from saccade_train.augment.boxes import INTERPOLATIONS, Boxed, cut, flip, stretch, with_area
+from saccade_train.augment.boxes import (
+    INTERPOLATIONS,
+    Boxed,
+    cut,
+    flip,
+    stretch,
+    turn,
+    with_area,
+)
 from saccade_train.augment.detection import DetectionAugment, augment_boxed
 from saccade_train.augment.mosaic import mixup, mosaic
 from saccade_train.augment.photometric import distort
@@ -73,6 +81,26 @@ def test_flip(boxed: Boxed) -> None:
     again = flip(found)
     np.testing.assert_array_equal(again.image, boxed.image)
     np.testing.assert_array_equal(again.boxes, boxed.boxes)
+
+
+@given(painted(), st.integers(-4, 4))
+def test_turn(boxed: Boxed, quarters: int) -> None:
+    found = turn(boxed, quarters)
+    np.testing.assert_array_equal(found.image, np.rot90(boxed.image, quarters))
+    check_under(found, 0)
+    np.testing.assert_array_equal(turn(found, -quarters).boxes, boxed.boxes)
+
+
+def test_turns_come_as_often_as_asked() -> None:
+    image = np.arange(4, dtype=np.uint8).reshape(2, 2, 1).repeat(3, axis=2)
+    options = DetectionAugment(crop=0, flip=0, distort=0, turn=0.75)
+    rng = np.random.default_rng(0)
+    found = [
+        augment_boxed(Boxed(image, *empty()), (2, 2), "nearest", rng, options).image[0, 0, 0]
+        for _ in range(400)
+    ]
+    # The pixel that comes to stand at the top left says how far it was turned: each as often.
+    assert all(70 <= found.count(corner) <= 130 for corner in range(4))
 
 
 @given(painted(), st.integers(40, 160), st.integers(40, 160), st.sampled_from(INTERPOLATIONS))
