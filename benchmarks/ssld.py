@@ -1,0 +1,211 @@
+"""What SSLD's ingredients give at a size that a laptop can train: docs/how-to/distill.md.
+
+    python benchmarks/ssld.py --packs FOLDER [--seeds 3] [--only TABLE]
+
+takes the 10,000 training pictures of ``cls_cifar10_subset.zip`` and keeps the labels of 25 % of each
+class, drawn by the seed. A teacher (ResNet18-vd of a quarter of the width) learns from those; the
+student is PP-LCNet x0.5. All students of a row's kind make the same number of steps, unless the row
+says otherwise. Tables:
+
+- ``main``: the student alone, taught by the teacher on the labelled pictures, and on these and the
+  7,500 others;
+- ``ingredients``: one thing changed at a time, as the authors' table has it (arXiv 2103.05959):
+  the loss, the teacher, how long, batch-norm of the teacher, stage 2, the fix stage;
+- ``cost``: seconds of a step, distilled against plain, and of epochs whose teacher is cached.
+
+Printed: top-1 on ``val`` after the last epoch, mean and half the spread between the seeds. No
+training looks at ``val`` before that. A finished training is one line of
+``benchmarks/results/ssld.jsonl`` and is not repeated; an interrupted one goes on. ``--table`` trains
+nothing; ``--toy`` does everything with 200 pictures, into a ledger of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger import add, digest_of, finished, mean_and_spread, run_single
+from semi import PACK, split
+
+LEDGER = Path(__file__).parent / "results" / "ssld.jsonl"
+SHARE = 25  # percent that keep their labels
+STRIDES = "model.options.strides=[2, 1, 2, 2, 2]"
+COMMON = (
+    "label_smoothing=0",
+    'augment.crop={"kind": "pad", "pad": 4, "fill": "reflect"}',
+    "augment.policy=randaugment",
+    "augment.randaugment_magnitude=5",
+    "schedule.warmup_epochs=1",
+    "ema.decay=0.99",
+    "eval_every=100000",
+)
+STUDENT = (*COMMON, "model.arch=lcnet_x0_5", STRIDES)
+LABELLED_EPOCHS, ALL_EPOCHS = 40, 10  # 1,560 steps of 64 pictures each
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training.
+
+    Attributes:
+        name: What it is called in tables and in the ledger.
+        changes: ``key=value`` of the recipe.
+        teacher: Name of the job whose network teaches; None: a training with labels.
+        pool: Whether it sees the unlabelled pictures.
+        options: Of ``saccade distill``.
+        init: Name of the job whose weights it starts from.
+        recipe: The recipe that is changed.
+    """
+
+    name: str
+    changes: tuple[str, ...]
+    teacher: str | None = None
+    pool: bool = False
+    options: tuple[str, ...] = ()
+    init: str | None = None
+    recipe: str = "small_cifar10"
+
+
+def _student(name: str, *changes: str, pool: bool = True, **others: object) -> Job:
+    """A distilled student; its table's row says what is changed."""
+    epochs = f"epochs={ALL_EPOCHS if pool else LABELLED_EPOCHS}"
+    values: dict[str, object] = {"teacher": "teacher", **others}
+    return Job(name, (*STUDENT, epochs, *changes), pool=pool, **values)  # type: ignore[arg-type]
+
+
+RESNET = (*COMMON, "model.arch=resnet18_vd", "model.options.width=0.25", STRIDES)
+TEACHERS = (
+    Job("teacher", (*RESNET, "epochs=60")),
+    Job("weaker teacher", (*RESNET, "epochs=8")),
+)
+SECOND = ("optimiser.lr=0.001", "schedule.warmup_epochs=0")
+FIX = ('data.eval={"height": 40, "width": 40, "mode": "stretch"}', "data.cache_short=40")
+TABLES: dict[str, tuple[Job, ...]] = {
+    "main": (
+        TEACHERS[0],
+        Job("student alone", (*STUDENT, f"epochs={LABELLED_EPOCHS}")),
+        _student("SSLD, labelled pictures only", pool=False),
+        _student("SSLD, and unlabelled pictures"),
+    ),
+    "ingredients": (
+        _student("cross entropy", 'terms=[{"loss": "cross_entropy"}]'),
+        _student("KL", 'terms=[{"loss": "kl"}]'),
+        TEACHERS[1],
+        _student("weaker teacher's student", teacher="weaker teacher"),
+        _student("teacher's batch-norm as learnt", options=("--bn", "eval")),
+        _student("half the steps", f"epochs={ALL_EPOCHS // 2}"),
+        _student("twice the steps", f"epochs={ALL_EPOCHS * 2}"),
+        _student(
+            "stage 2, 10 epochs of labelled pictures",
+            *SECOND,
+            "epochs=10",
+            pool=False,
+            init="SSLD, and unlabelled pictures",
+        ),
+        _student(
+            "fix stage at 40 pixels, 5 epochs",
+            *FIX,
+            "stage=last_layer",
+            "optimiser.lr=0.01",
+            "schedule.warmup_epochs=0",
+            "ema.decay=0",
+            'augment={"flip": 0}',
+            "epochs=5",
+            init="SSLD, and unlabelled pictures",
+        ),
+    ),
+    "cost": (
+        _student("teacher cached", options=("--cached",)),
+    ),
+}
+
+
+def folder(job: Job, seed: int) -> str:
+    """Where its run lies."""
+    return f"{''.join(c if c.isalnum() else '_' for c in job.name)}-seed{seed}"
+
+
+def digest(job: Job, seed: int, *, toy: bool = False) -> str:
+    """Of what decides about its result."""
+    makers = [one for one in _all() if one.name in (job.teacher, job.init)]
+    return digest_of([PACK, SHARE, seed, toy, repr(job), [repr(maker) for maker in makers]])
+
+
+def _all() -> list[Job]:
+    return [job for jobs in TABLES.values() for job in jobs]
+
+
+def train(job: Job, seed: int, packs: Path, runs: Path, ledger: Path, *, toy: bool = False) -> None:
+    """Run one training on one thread, unless it is finished, and write it down."""
+    if digest(job, seed, toy=toy) in finished(ledger):
+        return
+    labelled, pool = split(packs / PACK, SHARE, seed, runs / f"split-{seed}", toy=toy)
+    out = runs / folder(job, seed)
+    command = ["saccade", "train", job.recipe]
+    if job.teacher is not None:
+        teacher = next(one for one in _all() if one.name == job.teacher)
+        command = ["saccade", "distill", "--student", job.recipe, *job.options]
+        command += ["--teacher", str(runs / folder(teacher, seed))]
+    command += ["--data", str(labelled), "--out", str(out), *job.changes, f"seed={seed}"]
+    command += ["--unlabelled", str(pool)] if job.pool else []
+    command += ["epochs=2", "batch_size=16"] if toy else []
+    if job.init is not None:
+        start = next(one for one in _all() if one.name == job.init)
+        command.append(f"init={runs / folder(start, seed)}")
+    if not run_single(command, Path(f"{out}.log")):
+        print(f"{out.name}: FAILED, see {out}.log", flush=True)
+        return
+    summary = json.loads((out / "summary.json").read_text())
+    entry = {"name": job.name, "seed": seed, "top1": summary["last_scores"]["top1"]}
+    entry |= {name: summary[name] for name in ("steps", "seconds", "parameters")}
+    add(ledger, digest(job, seed, toy=toy), entry)
+    print(f"{out.name}: top-1 {entry['top1']:.3f} in {entry['seconds']:.0f} s", flush=True)
+
+
+def table(jobs: tuple[Job, ...], seeds: range, ledger: Path, *, toy: bool = False) -> str:
+    """The Markdown table of what is finished."""
+    done = finished(ledger)
+    lines = ["| what | top-1 % | seeds | steps | seconds |", "|---|---|---|---|---|"]
+    for job in jobs:
+        found = [done.get(digest(job, seed, toy=toy)) for seed in seeds]
+        entries = [entry for entry in found if entry is not None]
+        if entries:
+            top1 = mean_and_spread([100 * entry["top1"] for entry in entries])
+            seconds = statistics.mean(entry["seconds"] for entry in entries)
+            lines.append(
+                f"| {job.name} | {top1} | {len(entries)} | {entries[0]['steps']} | {seconds:.0f} |"
+            )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Train what is missing, print the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--packs", type=Path, required=True)
+    parser.add_argument("--runs", type=Path, default=Path("runs/ssld"))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", choices=TABLES, action="append", help="this table (repeatable)")
+    parser.add_argument("--table", action="store_true", help="train nothing, print what is there")
+    parser.add_argument("--toy", action="store_true")
+    given = parser.parse_args()
+    seeds, names = range(given.seeds), given.only or list(TABLES)
+    runs = (given.runs / "toy" if given.toy else given.runs).resolve()
+    ledger = runs / "toy.jsonl" if given.toy else LEDGER
+    if not given.table:
+        runs.mkdir(parents=True, exist_ok=True)
+        # What others start from comes first.
+        for name in dict.fromkeys(["main", *names]):
+            for seed in seeds:
+                for job in TABLES[name]:
+                    train(job, seed, given.packs, runs, ledger, toy=given.toy)
+    for name in names:
+        print(f"\n{name}\n\n{table(TABLES[name], seeds, ledger, toy=given.toy)}")
+
+
+if __name__ == "__main__":
+    main()
