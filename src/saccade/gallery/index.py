@@ -1,9 +1,10 @@
 """The vectors of a gallery in a FAISS index, searched by similarity.
 
-An index is a *main* part of some kind and, unless that is flat, a flat *tail* of what was added
-since the main part was built: neither a graph nor trained lists have to be touched by a search that
-follows an add. What was removed is taken out of flat parts; in others its place is marked, and a
-search asks for more until enough of what it got is alive.
+An index is a *main* part of some kind and a flat *tail* of what was added since: neither a graph,
+nor trained lists, nor gigabytes of rows have to be touched by a search that follows an add. A flat
+main part takes its tail in as soon as that is no longer short. What was removed is taken out of
+flat parts; in others its place is marked, and a search asks for more until enough of what it got is
+alive.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from saccade.gallery.kinds import build, is_flat
 __all__ = ["VectorIndex", "best"]
 
 faiss: Any = _faiss
+
+# Of the main part: a flat one takes in what is more. FAISS copies all rows when it has to grow.
+_SHORT_TAIL = 0.02
 
 Ids = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
@@ -38,25 +42,33 @@ class VectorIndex:
     def __init__(
         self, codec: Codec, kind: str | None = None, inner: Any = None, ids: Ids | None = None
     ) -> None:
-        flat = "binary-flat" if codec.storage == "bits" else "flat"
         self.codec = codec
-        self.kind = kind or flat
-        self.main = _Part(codec, build(flat, codec.dim) if inner is None else inner, ids)
-        self.tail = self.main if is_flat(self.kind) else _Part(codec, build(flat, codec.dim))
+        self.kind = kind or _flat(codec)
+        self.main = _Part(codec, build(_flat(codec), codec.dim) if inner is None else inner, ids)
+        self.tail = self._no_tail()
 
     def __len__(self) -> int:
         """Number of vectors that can be found."""
-        alive = len(self.main) - self.main.dead
-        return alive if self.tail is self.main else alive + len(self.tail)
+        return len(self.main) - self.main.dead + len(self.tail)
 
     def add(self, ids: Ids, rows: npt.NDArray[Any]) -> None:
         """Add rows (as of the codec) under ids (N,), which are above all that are there."""
         self.tail.add(ids, rows)
+        if is_flat(self.kind) and len(self.tail) > _SHORT_TAIL * len(self.main):
+            self.merge()
+
+    def merge(self) -> None:
+        """Take the tail into the main part."""
+        if len(self.tail):
+            self.main.add(self.tail.settle(), self.tail.rows())
+            self.tail = self._no_tail()
 
     def remove(self, ids: Ids) -> None:
         """Remove what there is of some ids."""
         self.tail.take_out(ids)
-        if self.tail is not self.main:
+        if is_flat(self.kind):
+            self.main.take_out(ids)
+        else:
             self.main.mark_dead(ids)
 
     def search(self, queries: Scores, k: int, *, threads: int) -> tuple[Ids, Scores]:
@@ -76,12 +88,17 @@ class VectorIndex:
         # An OpenMP setting of the calling thread only; FAISS's own default ignores cgroup quotas.
         faiss.omp_set_num_threads(threads)
         rows = self.codec.rows(queries)
+        if not len(self.main):
+            return self.tail.search(rows, k)
         found = self.main.search(rows, k)
-        if self.tail is self.main or not len(self.tail):
+        if not len(self.tail):
             return found
         other = self.tail.search(rows, k)
         ids = np.concatenate([found[0], other[0]], axis=1)
         return best(ids, np.concatenate([found[1], other[1]], axis=1), k)
+
+    def _no_tail(self) -> _Part:
+        return _Part(self.codec, build(_flat(self.codec), self.codec.dim))
 
 
 class _Part:
@@ -100,6 +117,11 @@ class _Part:
     def add(self, ids: Ids, rows: npt.NDArray[Any]) -> None:
         self.inner.add(np.ascontiguousarray(rows))
         self._more.append(ids)
+
+    def rows(self) -> npt.NDArray[Any]:
+        """All rows of a flat index."""
+        rows: npt.NDArray[Any] = self.inner.reconstruct_n(0, len(self))
+        return rows
 
     def settle(self) -> Ids:
         """The ids of all places."""
@@ -143,6 +165,10 @@ class _Part:
         if self._codec.storage == "bits":  # Hamming distances
             return 1 - values.astype(np.float32) * np.float32(2 / self._codec.dim), places
         return values, places
+
+
+def _flat(codec: Codec) -> str:
+    return "binary-flat" if codec.storage == "bits" else "flat"
 
 
 def best(ids: Ids, scores: Scores, k: int) -> tuple[Ids, Scores]:

@@ -220,6 +220,7 @@ class Searcher:
         stamp = _stamp(truth, store)
         worth = changed and changed >= _REWRITE_SHARE * len(index)
         if worth and is_flat(index.kind) and not self._is_built(truth):
+            index.merge()
             save_cache(self._file, index, stamp)
         self._index, self._stamp = index, stamp
         return index

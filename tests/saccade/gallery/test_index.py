@@ -184,3 +184,36 @@ def test_save_and_load_round_trip(tmp_path: Path) -> None:
         np.testing.assert_array_equal(one, other)
     assert load_cache(tmp_path / "c", Codec(DIM + 1, "float")) is None
     assert save_cache(tmp_path / "missing" / "c", index, stamp) is False
+
+
+@pytest.mark.parametrize("storage", ["float", "bits"])
+def test_a_flat_index_keeps_what_is_new_in_a_tail_while_that_is_short(storage: str) -> None:
+    codec = Codec(DIM, storage)
+    vectors = unit(5, 320)
+    index, whole = VectorIndex(codec), VectorIndex(codec)
+    index.add(np.arange(1, 301), codec.rows(vectors[:300]))
+    assert len(index.main) == 300
+    for number in range(300, 310):
+        index.add(np.array([number + 1]), codec.rows(vectors[number : number + 1]))
+        # A tail of 2 % is short; the seventh row of 300 makes it longer.
+        assert len(index.main) == (300 if number < 306 else 307)
+    whole.add(np.arange(1, 311), codec.rows(vectors[:310]))
+    gone = np.array([3, 200, 309])
+    for one in (index, whole):
+        one.remove(gone)
+    assert len(index) == len(whole) == 307
+    found, expected = (one.search(vectors, 20, threads=1) for one in (index, whole))
+    np.testing.assert_allclose(found[1], expected[1], atol=1e-6)
+    assert not np.isin(gone, found[0]).any()
+    index.merge()
+    assert (len(index.main), len(index.tail)) == (307, 0)
+    assert index.main.settle().tolist() == whole.main.settle().tolist()
+    np.testing.assert_array_equal(index.main.rows(), whole.main.rows())
+
+
+def test_a_tail_is_found_when_the_main_part_is_gone() -> None:
+    index = VectorIndex(CODEC)
+    index.add(np.arange(1, 101), unit(1, 100))
+    index.add(np.array([101]), unit(2, 1))
+    index.remove(np.arange(1, 101))
+    assert index.search(unit(2, 1), 3, threads=1)[0].tolist() == [[101, -1, -1]]
