@@ -10,7 +10,7 @@ from .dilated import DilatedLoss, dilated_teacher, dilated_teacher_loss
 from .divergences import jensen_shannon, kl_divergence, teacher_cross_entropy
 from .features import feature_distance
 from .masked import MaskedGeneration
-from .mutual import mutual_map_kl, symmetric_kl
+from .mutual import mutual_label_kl, mutual_map_kl, symmetric_kl
 from .projected import ProjectorEnsemble, pefd_loss
 from .relations import cosine_distance, rkd_angles, rkd_distances
 from .spherical import skd_loss
@@ -30,6 +30,7 @@ __all__ = [
     "feature_distance",
     "jensen_shannon",
     "kl_divergence",
+    "mutual_label_kl",
     "mutual_map_kl",
     "pefd_loss",
     "rkd_angles",

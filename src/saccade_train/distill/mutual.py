@@ -7,8 +7,9 @@ gradient. SSLD (arXiv 2103.05959): the teacher stays as it is; give its side det
 from __future__ import annotations
 
 from torch import Tensor
+from torch.nn import functional as F
 
-__all__ = ["mutual_map_kl", "symmetric_kl"]
+__all__ = ["mutual_label_kl", "mutual_map_kl", "symmetric_kl"]
 
 
 def symmetric_kl(first: Tensor, second: Tensor) -> Tensor:
@@ -39,6 +40,25 @@ def symmetric_kl(first: Tensor, second: Tensor) -> Tensor:
     # KL(p || q) + KL(q || p) = sum (p - q) (log p - log q)
     both = ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum()
     return both / (2 * first.shape[0])
+
+
+def mutual_label_kl(first: Tensor, second: Tensor) -> Tensor:
+    """`symmetric_kl` for several labels at once: each class on its own, without its counterpart.
+
+    Half of p log(p / q) + q log(q / p) for p and q the sigmoid of logits. The terms of 1 - p and
+    1 - q are missing in the reference too (``ppcls/loss/dmlloss.py`` with ``act="sigmoid"``).
+
+    Args:
+        first: logits (N, C).
+        second: logits (N, C).
+
+    Returns:
+        float32 scalar: summed over classes, the mean over the batch, as the others here. (With
+        ``sum_across_class_dim`` the reference is C times that.)
+    """
+    log_p, log_q = F.logsigmoid(first.float()), F.logsigmoid(second.float())
+    both = (log_p.exp() - log_q.exp()) * (log_p - log_q)
+    return both.sum(1).mean() / 2
 
 
 def mutual_map_kl(first: Tensor, second: Tensor, eps: float = 1e-5) -> Tensor:

@@ -17,6 +17,7 @@ from saccade_train.distill import (
     feature_distance,
     jensen_shannon,
     kl_divergence,
+    mutual_label_kl,
     rkd_angles,
     rkd_distances,
     skd_loss,
@@ -46,6 +47,18 @@ VALUES: dict[str, tuple[Loss, float]] = {
     "wsl": (partial(wsl_loss, labels=Y), 3.21234107),
     "skd": (partial(skd_loss, labels=Y), 0.81936800),
 }
+
+
+def test_mutual_label_kl_against_the_loop() -> None:
+    assert float(mutual_label_kl(S, T)) == pytest.approx(0.07148693, rel=1e-5)
+    total = 0.0
+    for ours, theirs in zip(S.flatten().tolist(), T.flatten().tolist(), strict=True):
+        p, q = 1 / (1 + math.exp(-ours)), 1 / (1 + math.exp(-theirs))
+        total += (p * math.log(p / q) + q * math.log(q / p)) / 2
+    assert float(mutual_label_kl(S, T)) == pytest.approx(total / len(S), rel=1e-5)
+    assert float(mutual_label_kl(T, S)) == float(mutual_label_kl(S, T))
+    assert float(mutual_label_kl(S, S)) == 0
+
 
 LABELS_MATTER = ("wsl", "skd")
 """Not 0 for like logits: they hold a part of the labels, or are weighted by them."""
