@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from saccade.cli import _gallery_care as care
-from saccade.cli._gallery_care import Place, index_after, pairs
+from saccade.cli._gallery_common import Place, index_after, pairs, print_found, size
 from saccade.cli.common import (
     Images,
     JsonOption,
@@ -211,7 +211,7 @@ def search(
                 found = search_refined(shelf, seen, top, where=wanted, **options)
             else:
                 found = shelf.search(seen, top, where=wanted, fingerprint=embedder.fingerprint)
-            care.print_found(shelf, path, found, json=json)
+            print_found(shelf, path, found, json=json)
     if not complete:
         raise typer.Exit(1)
 
@@ -298,7 +298,7 @@ def _fill(shelf: Gallery, embedder: PictureEmbedder, found: Pictures) -> None:
     index_after(shelf)
     if problems:
         parts.append(f"{len(problems)} left out")
-    typer.echo(f"{', '.join(parts)}; {shelf.place} has {care.size(shelf)}", err=True)
+    typer.echo(f"{', '.join(parts)}; {shelf.place} has {size(shelf)}", err=True)
     if problems:
         raise typer.Exit(1)
 
@@ -321,7 +321,7 @@ def _print_table(shelf: Gallery, label: str | None) -> None:
     screen = console()
     if table.row_count:
         screen.print(table)
-    screen.print(Text(f"{care.size(shelf)}, made with the model {shelf.model}"))
+    screen.print(Text(f"{size(shelf)}, made with the model {shelf.model}"))
 
 
 for name, verb in care.VERBS.items():

@@ -16,14 +16,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
-import numpy as np
-
+from saccade.datasets.classification_set import ClassificationSet, Sample, split_holdout
 from saccade.datasets.lists import name_rows, parse_classes, parse_list
 from saccade.datasets.stores import (
     FolderStore,
@@ -31,11 +29,10 @@ from saccade.datasets.stores import (
     is_archive,
     member_size,
     open_store,
-    read_member,
     split_packed,
 )
-from saccade.errors import DatasetError, OptionError, Problem, nearest
-from saccade.imaging.read import IMAGE_SUFFIXES, read_image
+from saccade.errors import DatasetError, Problem, nearest
+from saccade.imaging.read import IMAGE_SUFFIXES
 
 __all__ = [
     "ClassificationSet",
@@ -52,79 +49,6 @@ Place: TypeAlias = "str | os.PathLike[str]"
 _SPLITS = ("train", "val", "valid", "validation", "test")
 _ALIASES = {"val": ("valid", "validation")}
 _NOT_LISTS = ("classes", "coarse_classes", "labels", "readme", "license", "licence", "sources")
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One labelled picture.
-
-    Attributes:
-        path: of the file; inside ``archive`` if there is one.
-        label: number of its class.
-        archive: absolute path of the ``.zip`` that holds it, or empty.
-    """
-
-    path: str
-    label: int
-    archive: str = ""
-
-    @property
-    def where(self) -> str:
-        """What messages call it: ``pack.zip:train/cat/1.jpg`` or the path."""
-        return f"{self.archive}:{self.path}" if self.archive else self.path
-
-
-@dataclass(frozen=True)
-class ClassificationSet:
-    """Labelled pictures, read one at a time. Cheap to copy to worker processes.
-
-    Attributes:
-        classes: names; their position is the label.
-        samples: in the order of the list, or sorted by class and path.
-        problems: what was left out, and why.
-        place: where it came from, for messages.
-    """
-
-    classes: tuple[str, ...]
-    samples: tuple[Sample, ...]
-    problems: tuple[Problem, ...] = ()
-    place: str = ""
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def read(self, index: int) -> np.ndarray:
-        """Read a picture.
-
-        Returns:
-            uint8 RGB (H, W, 3).
-
-        Raises:
-            ImageError: it cannot be read; the message names it.
-        """
-        sample = self.samples[index]
-        if sample.archive:
-            return read_image(read_member(sample.archive, sample.path), name=sample.where)
-        return read_image(sample.path)
-
-    def label(self, index: int) -> int:
-        """Give the number of the class of a picture."""
-        return self.samples[index].label
-
-    @cached_property
-    def labels(self) -> np.ndarray:
-        """The labels of all pictures: int64 (N,), read-only."""
-        labels = np.array([sample.label for sample in self.samples], np.int64)
-        labels.setflags(write=False)
-        return labels
-
-    def counts(self) -> np.ndarray:
-        """Count the pictures of each class: int64 (C,)."""
-        return np.bincount(self.labels, minlength=len(self.classes)).astype(np.int64)
-
-    def subset(self, indices: Iterable[int]) -> ClassificationSet:
-        """Keep only some pictures, in the given order, with the same classes."""
-        return replace(self, samples=tuple(self.samples[int(index)] for index in indices))
 
 
 def open_classification(
@@ -222,42 +146,6 @@ def join_classification(
     found = [(sample, one.classes[sample.label]) for one in sets for sample in one.samples]
     problems = [problem for one in sets for problem in one.problems]
     return _assemble(found, names, problems, " + ".join(one.place for one in sets))
-
-
-def split_holdout(
-    whole: ClassificationSet, fraction: float = 0.1, seed: int = 0
-) -> tuple[ClassificationSet, ClassificationSet]:
-    """Set pictures of every class aside, for folders without a validation split.
-
-    Each class gives ``fraction`` of its pictures, rounded, but at least one and never its last; a
-    class with one picture gives none. The same seed and set give the same parts.
-
-    Args:
-        whole: the set to part.
-        fraction: share to set aside, between 0 and 1.
-        seed: of the draw.
-
-    Returns:
-        The rest and the part set aside, both in the order of ``whole`` and with all its classes.
-
-    Raises:
-        OptionError: a fraction outside its range.
-        DatasetError: no class has two pictures.
-    """
-    if not 0 < fraction < 1:
-        raise OptionError(
-            f"holdout fraction is {fraction}; expected a number between 0 and 1, like 0.1"
-        )
-    generator = np.random.Generator(np.random.PCG64(seed))
-    held = np.zeros(len(whole), bool)
-    for label in range(len(whole.classes)):
-        members = np.flatnonzero(whole.labels == label)
-        order = generator.permutation(len(members))
-        count = min(max(1, round(fraction * len(members))), len(members) - 1)
-        held[members[order[: max(count, 0)]]] = True
-    if not held.any():
-        raise DatasetError(f"no class of {whole.place} has two pictures; nothing can be held out")
-    return whole.subset(np.flatnonzero(~held)), whole.subset(np.flatnonzero(held))
 
 
 def _splits_of(store: Store) -> tuple[str, ...]:

@@ -9,50 +9,27 @@ whatever their order in the file; ids may have gaps.
 from __future__ import annotations
 
 import json
-import math
-import posixpath
-import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from saccade.datasets.detection_set import (
-    DetectionSample,
-    DetectionSet,
-    Kind,
-    RawBox,
-    Tally,
-    build_sample,
-    complete,
-    name_classes,
-)
-from saccade.datasets.layout import (
-    PictureFinder,
-    has_folder,
-    name_in,
-    name_splits,
-    picture_size,
-    read_bytes,
-)
-from saccade.datasets.rounding import shortest
+from saccade.datasets.class_names import name_classes
+from saccade.datasets.coco_layout import coco_splits, picture_folders
+from saccade.datasets.coco_write import write_coco
+from saccade.datasets.detection_kinds import MISSING
+from saccade.datasets.detection_set import DetectionSet, RawBox, build_sample, complete
+from saccade.datasets.json_values import as_flag, as_integer, as_key, as_number, short
+from saccade.datasets.layout import PictureFinder, name_in, picture_size, read_bytes
 from saccade.datasets.stores import FolderStore, Store
+from saccade.datasets.tally import Kind, Tally
 from saccade.errors import DatasetError, ImageError
-from saccade.geometry.boxes import xywh_to_xyxy, xyxy_to_xywh
 
 __all__ = ["coco_splits", "open_coco_file", "read_coco", "write_coco"]
-
-_INSTANCES = re.compile(r"instances_(.+)\.json")
-_PLAIN = re.compile(r"((?:train|val|valid|validation|test)(?:[_-]?20\d\d)?)\.json")
-_ROBOFLOW = "_annotations.coco.json"
 
 # What a sample has fields for; the rest is kept as details.
 _IMAGE_KEYS = frozenset({"id", "file_name", "width", "height"})
 _BOX_KEYS = frozenset({"image_id", "category_id", "bbox", "area", "iscrowd", "difficult"})
 
-# Numbers beyond this are no pixels.
-_MOST_PIXELS = 1e7
 _NO_IDS = Kind("1 picture has an id that is no whole number; all were numbered anew", "")
 _TWIN_IMAGES = Kind(
     "1 picture has the id of another and was left out",
@@ -61,9 +38,6 @@ _TWIN_IMAGES = Kind(
 _BAD_IMAGES = Kind(
     "1 entry of 'images' is malformed and was left out",
     "{} entries of 'images' are malformed and were left out",
-)
-_MISSING = Kind(
-    "1 picture is missing and was left out", "{} pictures are missing and were left out"
 )
 _UNREADABLE = Kind(
     "1 picture has no size in the file and can't be read; it was left out",
@@ -94,22 +68,6 @@ _SAME_IDS = Kind(
     "{} annotations have the ids of others; all are kept",
 )
 _NO_LIST = Kind("it has no list 'annotations'; no picture has a box", "")
-
-
-def coco_splits(store: Store) -> dict[str, str]:
-    """Find the COCO files of a place: their names in the store, by split."""
-    folders, top = store.top()
-    files = list(top)
-    if "annotations" in folders:
-        files += [n for n in store.files("annotations") if posixpath.dirname(n) == "annotations"]
-    for pattern in (_INSTANCES, _PLAIN):
-        found: dict[str, str] = {}
-        for name in files:
-            if match := pattern.fullmatch(posixpath.basename(name)):
-                found.setdefault(match[1], name)
-        if found:
-            return name_splits(found)
-    return name_splits({f: f"{f}/{_ROBOFLOW}" for f in folders if store.has(f"{f}/{_ROBOFLOW}")})
 
 
 def open_coco_file(path: Path, *, details: bool = False) -> DetectionSet:
@@ -143,7 +101,7 @@ def read_coco(
     content = _parse(read_bytes(store, name), where)
     tally = Tally(where)
     labels, classes, ids = _categories(content["categories"], where, tally)
-    finder = PictureFinder(store, _folders(store, name))
+    finder = PictureFinder(store, picture_folders(store, name))
     pictures = _pictures(store, content["images"], finder, tally)
     boxes = _boxes(content.get("annotations"), labels, pictures, tally, details)
     samples = []
@@ -201,25 +159,15 @@ def _parse(text: bytes, where: str) -> dict[str, Any]:
     )
 
 
-def _folders(store: Store, name: str) -> list[str]:
-    """Where the pictures of a file may lie, likely places first."""
-    stem = PurePosixPath(name).stem.removeprefix("instances_")
-    beside = posixpath.dirname(name)
-    tried = [f"images/{stem}", "images", stem, re.sub(r"[_-]?20\d\d$", "", stem), beside, ""]
-    if stem == PurePosixPath(_ROBOFLOW).stem:
-        tried.insert(0, beside)
-    return [folder for folder in dict.fromkeys(tried) if has_folder(store, folder)]
-
-
 def _categories(
     entries: Sequence[Any], where: str, tally: Tally
 ) -> tuple[dict[int, int], tuple[str, ...], tuple[int, ...]]:
     """The label of each category id, the names, and the ids by label."""
     names: dict[int, str] = {}
     for entry in entries:
-        number = _integer(entry.get("id")) if isinstance(entry, dict) else None
+        number = as_integer(entry.get("id")) if isinstance(entry, dict) else None
         if number is None or number in names:
-            tally.add(_BAD_CATEGORIES, _short(entry))
+            tally.add(_BAD_CATEGORIES, short(entry))
             continue
         name = entry.get("name")
         names[number] = name if isinstance(name, str) else ""
@@ -241,35 +189,35 @@ def _pictures(
         for e in entries
         if isinstance(e, dict)
         and isinstance(e.get("file_name"), str)
-        and _key(e.get("id")) is not None
+        and as_key(e.get("id")) is not None
     ]
     tally.add(_BAD_IMAGES, count=len(entries) - len(valid))
-    numbered = all(isinstance(_key(e["id"]), int) for e in valid)
+    numbered = all(isinstance(as_key(e["id"]), int) for e in valid)
     if not numbered:
         tally.add(_NO_IDS)
     pictures: dict[object, _Picture] = {}
     for position, entry in enumerate(valid, start=1):
-        key = _key(entry["id"])
+        key = as_key(entry["id"])
         file_name = entry["file_name"]
         if key in pictures:
-            tally.add(_TWIN_IMAGES, _short(file_name))
+            tally.add(_TWIN_IMAGES, short(file_name))
             continue
         image_id = key if numbered and isinstance(key, int) else position
         found, size = finder.find(file_name) or "", _size(entry)
         if not found:
-            tally.add(_MISSING, _short(file_name))
+            tally.add(MISSING, short(file_name))
         elif size is None:
             try:
                 size = picture_size(store.locate(found), store.archive)
             except ImageError:
-                tally.add(_UNREADABLE, _short(file_name))
+                tally.add(_UNREADABLE, short(file_name))
                 found = ""
         pictures[key] = _Picture(image_id, entry, found, size or (1, 1))
     return pictures
 
 
 def _size(entry: Mapping[str, Any]) -> tuple[int, int] | None:
-    height, width = _integer(entry.get("height")), _integer(entry.get("width"))
+    height, width = as_integer(entry.get("height")), as_integer(entry.get("width"))
     if height is None or width is None or not (0 < height < 1e6 and 0 < width < 1e6):
         return None
     return height, width
@@ -290,17 +238,17 @@ def _boxes(
     seen: dict[object, object] = {}
     for entry in entries:
         if not isinstance(entry, dict):
-            tally.add(_BAD_BOXES, _short(entry))
+            tally.add(_BAD_BOXES, short(entry))
             continue
-        number = _key(entry.get("id"))
+        number = as_key(entry.get("id"))
         name = f"id {entry.get('id')!r:.30}"
-        picture = pictures.get(_key(entry.get("image_id")))
-        label = labels.get(_or(_integer(entry.get("category_id")), -1))
+        picture = pictures.get(as_key(entry.get("image_id")))
+        label = labels.get(_or(as_integer(entry.get("category_id")), -1))
         corners = _corners(entry)
         if picture is None:
             tally.add(_NO_IMAGE, name)
         elif label is None:
-            tally.add(_NO_CATEGORY, f"{_short(entry.get('category_id'))} ({name})")
+            tally.add(_NO_CATEGORY, f"{short(entry.get('category_id'))} ({name})")
         elif corners is None:
             tally.add(_BAD_BOXES, name)
         elif number is not None and number in seen and seen[number] == entry:
@@ -311,14 +259,14 @@ def _boxes(
             if number is not None:
                 seen[number] = entry
             more = {k: v for k, v in entry.items() if k not in _BOX_KEYS} if details else None
-            difficult = _flag(entry.get("difficult"))
+            difficult = as_flag(entry.get("difficult"))
             boxes.setdefault(picture.image_id, []).append(
                 RawBox(
                     corners,
                     label,
-                    _flag(entry.get("iscrowd")),
+                    as_flag(entry.get("iscrowd")),
                     difficult,
-                    _number(entry.get("area")),
+                    as_number(entry.get("area")),
                     more,
                 )
             )
@@ -329,14 +277,14 @@ def _corners(entry: Mapping[str, Any]) -> tuple[float, float, float, float] | No
     """The corners of the box; of the outline where there is no box."""
     box = entry.get("bbox")
     if isinstance(box, list) and len(box) == 4:
-        numbers = [_number(value) for value in box]
+        numbers = [as_number(value) for value in box]
         x, y, width, height = numbers
         if x is None or y is None or width is None or height is None:
             return None
         return x, y, x + width, y + height
     outline = entry.get("segmentation")
     if box is None and isinstance(outline, list):
-        points = [_number(v) for ring in outline if isinstance(ring, list) for v in ring]
+        points = [as_number(v) for ring in outline if isinstance(ring, list) for v in ring]
         known = [value for value in points if value is not None]
         if len(known) == len(points) >= 6 and len(points) % 2 == 0:
             return min(known[::2]), min(known[1::2]), max(known[::2]), max(known[1::2])
@@ -345,118 +293,12 @@ def _corners(entry: Mapping[str, Any]) -> tuple[float, float, float, float] | No
 
 def _further(content: Mapping[str, Any], ids: Sequence[int]) -> dict[str, Any]:
     more = {k: v for k, v in content.items() if k not in ("images", "annotations", "categories")}
-    by_id = {_integer(e.get("id")): e for e in reversed(content["categories"]) if type(e) is dict}
+    by_id = {as_integer(e.get("id")): e for e in reversed(content["categories"]) if type(e) is dict}
     more["categories"] = [
         {k: v for k, v in by_id[number].items() if k not in ("id", "name")} for number in ids
     ]
     return more
 
 
-def _number(value: object) -> float | None:
-    """A finite number of a sensible size, or None."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) and abs(number) < _MOST_PIXELS else None
-
-
-def _integer(value: object) -> int | None:
-    """A whole number, also as text or as a float like 3.0; None for anything else."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,18}\s*", value):
-        return int(value)
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return int(value)
-    return value if isinstance(value, int) and abs(value) < 2**63 else None
-
-
-def _key(value: object) -> int | str | None:
-    """An id in the form in which ids are compared."""
-    number = _integer(value)
-    return number if number is not None else value if isinstance(value, str) else None
-
-
 def _or(value: int | None, other: int) -> int:
     return other if value is None else value
-
-
-def _flag(value: object) -> bool:
-    return isinstance(value, int | float) and value == 1
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def write_coco(root: Path, split: str, whole: DetectionSet, names: Sequence[str]) -> None:
-    """Write ``annotations/instances_SPLIT.json``.
-
-    Numbers are as short as they can be and still give the same float32 corners when read.
-
-    Args:
-        root: folder of the dataset.
-        split: its name.
-        whole: the boxes.
-        names: of the pictures in ``images/``, one for each sample.
-    """
-    more = dict(whole.details)
-    further = more.pop("categories", None) or [{}] * len(whole.classes)
-    categories = [
-        {"id": number, "name": name, **extra}
-        for number, name, extra in zip(whole.category_ids, whole.classes, further, strict=True)
-    ]
-    images = []
-    annotations: list[dict[str, Any]] = []
-    for sample, name in zip(whole.samples, names, strict=True):
-        images.append(
-            {
-                "id": sample.image_id,
-                "file_name": name,
-                "width": sample.width,
-                "height": sample.height,
-                **sample.info,
-            }
-        )
-        annotations += _annotations(sample, whole.category_ids)
-    ids = [entry["id"] for entry in annotations]
-    if len(set(map(str, ids))) < len(ids) or not all(type(i) is int and i > 0 for i in ids):
-        for number, entry in enumerate(annotations, start=1):
-            entry["id"] = number
-    target = root / "annotations" / f"instances_{split}.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    content = {**more, "images": images, "annotations": annotations, "categories": categories}
-    target.write_bytes(_encode(content))
-
-
-def _annotations(sample: DetectionSample, category_ids: Sequence[int]) -> list[dict[str, Any]]:
-    exact = xyxy_to_xywh(sample.boxes.astype(np.float64))
-    boxes, _ = shortest(exact, xywh_to_xyxy, sample.boxes)
-    entries = []
-    for number, box in enumerate(boxes.tolist()):
-        more = dict(sample.details[number]) if sample.details else {}
-        entry = {
-            "id": more.pop("id", 0),
-            "image_id": sample.image_id,
-            "category_id": category_ids[int(sample.labels[number])],
-            "bbox": box,
-            "area": float(str(sample.areas[number])),
-            "iscrowd": int(sample.crowd[number]),
-            **more,
-        }
-        if sample.difficult[number]:
-            entry["difficult"] = 1
-        entries.append(entry)
-    return entries
-
-
-def _encode(content: Mapping[str, Any]) -> bytes:
-    try:
-        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-        return text.encode()
-    except UnicodeEncodeError:  # half a surrogate pair somewhere
-        return json.dumps(content, separators=(",", ":")).encode()

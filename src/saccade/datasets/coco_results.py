@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from saccade._files import whole_file
+from saccade.datasets.json_values import is_number
 from saccade.errors import DatasetError, Problem
 from saccade.geometry.boxes import xywh_to_xyxy, xyxy_to_xywh
 from saccade.geometry.overlaps import usable
@@ -171,22 +172,18 @@ def _parse(entry: Any) -> tuple[ImageId, int, list[float]]:
     )
     if not _is_id(image):
         raise ValueError(f"has the image_id {_short(image)}")
-    whole = _is_number(category) and (isinstance(category, int) or category.is_integer())
+    whole = is_number(category) and (isinstance(category, int) or category.is_integer())
     if not whole or abs(category) >= 2**63:
         raise ValueError(f"has the category_id {_short(category)}")
-    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
+    if not isinstance(box, list) or len(box) != 4 or not all(map(is_number, box)):
         raise ValueError(f"has the bbox {_short(box)}")
-    if not _is_number(score) or score < 0:
+    if not is_number(score) or score < 0:
         raise ValueError(f"has the score {_short(score)}, which is not a number from 0 on")
     return image, int(category), [_float(number) for number in (*box, score)]
 
 
 def _is_id(value: Any) -> bool:
     return isinstance(value, int | str) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _float(value: float) -> float:

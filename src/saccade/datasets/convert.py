@@ -9,36 +9,30 @@ annotation would stop whoever trains on the result, so it is left out and told.
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import unicodedata
-import zipfile
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-import numpy as np
-
-from saccade.datasets.coco import write_coco
+from saccade.datasets.class_names import clean_name
+from saccade.datasets.coco_write import write_coco
+from saccade.datasets.conversion_losses import count_losses
 from saccade.datasets.detection import detection_splits, open_detection
 from saccade.datasets.detection_set import (
     DetectionSample,
     DetectionSet,
-    Kind,
-    Tally,
     check_picture_size,
-    clean_name,
     share_classes,
 )
 from saccade.datasets.layout import is_picture, picture_size
+from saccade.datasets.staging import refuse_taken, staging
 from saccade.datasets.stores import read_member
-from saccade.datasets.voc import write_voc, write_voc_classes
-from saccade.datasets.yolo import write_yolo, write_yolo_classes
+from saccade.datasets.tally import Kind, Tally
+from saccade.datasets.voc_write import write_voc, write_voc_classes
+from saccade.datasets.yolo_write import write_yolo, write_yolo_classes
 from saccade.errors import DatasetError, ImageError, OptionError, Problem, nearest
-from saccade.geometry.boxes import area
 from saccade.imaging.decode import sniff
 
 __all__ = ["FORMS", "Conversion", "Track", "convert_detection"]
@@ -60,34 +54,11 @@ _ENDINGS = {
     "PNM": ".pnm",
     "AVIF": ".avif",
 }
-_HELD_BY_VOC = frozenset({"id", "truncated", "occluded", "pose"})
 
 _BAD_PICTURE = Kind(
     "1 picture can't be used and was left out", "{} pictures can't be used and were left out"
 )
 _RENAMED = Kind("1 picture got another name", "{} pictures got other names")
-_CROWD_DIFFICULT = Kind(
-    "1 crowd is marked as difficult, the nearest that VOC knows",
-    "{} crowds are marked as difficult, the nearest that VOC knows",
-)
-_DIFFICULT_CROWD = Kind(
-    "1 difficult box is marked iscrowd, the nearest that COCO knows (and keeps a key 'difficult')",
-    "{} difficult boxes are marked iscrowd, the nearest that COCO knows (and keep a key "
-    "'difficult')",
-)
-_CROWD_LEFT = Kind(
-    "1 crowd or difficult box was left out, which YOLO can't mark",
-    "{} crowd or difficult boxes were left out, which YOLO can't mark",
-)
-_AREAS = Kind(
-    "1 area of an outline was dropped; only that of the box is left",
-    "{} areas of outlines were dropped; only those of the boxes are left",
-)
-_IDS = Kind("the ids of the categories were dropped; they become 1, 2, 3, ...", "")
-_FRACTIONS = Kind(
-    "1 box has fractions of pixels, at which some readers of VOC stumble",
-    "{} boxes have fractions of pixels, at which some readers of VOC stumble",
-)
 
 
 @dataclass(frozen=True)
@@ -167,7 +138,7 @@ def convert_detection(
         raise OptionError(f"no form {form!r}; {nearest(form, FORMS)}")
     target = Path(place)
     packed = target.suffix.lower() == ".zip"
-    _refuse_taken(target, packed)
+    refuse_taken(target, packed)
     sets = _open(source, splits)
     if link and (packed or any(sample.archive for one in sets.values() for sample in one.samples)):
         raise OptionError(
@@ -181,7 +152,7 @@ def convert_detection(
         for sample, name in zip(one.samples, names[split], strict=True)
     ]
     copied: dict[str, list[tuple[DetectionSample, str]]] = {split: [] for split in sets}
-    with _staging(target, packed) as root:
+    with staging(target, packed) as root:
         for folder in {_FOLDERS[form].format(split) for split in sets}:
             (root / folder).mkdir(parents=True)
         for split, sample, name in track(jobs, len(jobs)):
@@ -201,7 +172,7 @@ def convert_detection(
             raise DatasetError(f"nothing of {source} can be converted: {reasons}")
         for split, one in written.items():
             _write(root, form, split, one, [name for _, name in copied[split]])
-            _count_losses(one, form, lost)
+            count_losses(one, form, lost)
         first = next(iter(written.values()))
         if form == "voc":
             write_voc_classes(root, first.classes)
@@ -311,93 +282,3 @@ def _write(root: Path, form: str, split: str, one: DetectionSet, names: Sequence
 
 def _written_boxes(one: DetectionSet, form: str) -> int:
     return int(one.counts().sum()) if form == "yolo" else one.box_count
-
-
-def _count_losses(one: DetectionSet, form: str, lost: Tally) -> None:
-    """Count what the form can't hold."""
-    crowd = sum(int((s.crowd & ~s.difficult).sum()) for s in one.samples)
-    difficult = sum(int(s.difficult.sum()) for s in one.samples)
-    if form == "coco":
-        lost.add(_DIFFICULT_CROWD, count=difficult)
-        return
-    if form == "voc":
-        lost.add(_CROWD_DIFFICULT, count=crowd)
-        lost.add(_FRACTIONS, count=sum(_fractional(s.boxes) for s in one.samples))
-    else:
-        lost.add(_CROWD_LEFT, count=crowd + difficult)
-    if one.category_ids != tuple(range(1, len(one.classes) + 1)):
-        lost.add(_IDS)
-    held = _HELD_BY_VOC if form == "voc" else frozenset({"id"})
-    keys: Counter[tuple[str, str]] = Counter()
-    for sample in one.samples:
-        own = area(sample.boxes)
-        # COCO files round areas and sides; only an outline makes more of a difference.
-        counted = np.ones(len(own), bool) if form == "voc" else ~sample.crowd
-        differs = (np.abs(sample.areas - own) > 0.5 + 1e-3 * own) & counted
-        lost.add(_AREAS, count=int(differs.sum()))
-        keys.update(("picture", key) for key, value in sample.info.items() if _says(value))
-        for detail in sample.details:
-            keys.update(
-                ("box", key) for key, value in detail.items() if key not in held and _says(value)
-            )
-    keys.update(("file", key) for key, value in one.details.items() if _says(value))
-    for (what, key), count in sorted(keys.items()):
-        many = "boxes" if what == "box" else f"{what}s"
-        lost.add(
-            Kind(f"{key!r} of 1 {what} was dropped", f"{key!r} of {{}} {many} was dropped"),
-            count=count,
-        )
-
-
-def _fractional(boxes: np.ndarray) -> int:
-    return int((boxes != np.round(boxes)).any(axis=1).sum())
-
-
-def _says(value: object) -> bool:
-    """Whether a value of a detail says anything."""
-    if isinstance(value, list | tuple):
-        return any(map(_says, value))
-    return value not in (None, "", 0, {})
-
-
-def _refuse_taken(target: Path, packed: bool) -> None:
-    empty = not packed and target.is_dir() and not target.is_symlink()
-    if os.path.lexists(target) and not (empty and not any(target.iterdir())):
-        raise DatasetError(f"{target} is there already; choose another place, or remove it first")
-
-
-@contextmanager
-def _staging(target: Path, packed: bool) -> Iterator[Path]:
-    """A folder that takes the place of the target when all is written, and vanishes otherwise."""
-    part = target.absolute().parent / f".{target.name}.{secrets.token_hex(4)}.part"
-    pack = part.with_name(f"{part.name}.zip")
-    try:
-        part.mkdir(parents=True)
-        yield part
-        _refuse_taken(target, packed)
-        if packed:
-            _pack(part, pack)
-            pack.rename(target)
-        else:
-            with suppress(FileNotFoundError):
-                target.rmdir()
-            part.rename(target)
-    except OSError as error:
-        raise DatasetError(
-            f"{target} cannot be written ({error.strerror or error}); check the place, its "
-            "permissions and the space left"
-        ) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-        with suppress(OSError):
-            pack.unlink()
-
-
-def _pack(folder: Path, pack: Path) -> None:
-    """Put a folder into a ``.zip``; pictures are stored, since they are compressed already."""
-    with zipfile.ZipFile(pack, "x", zipfile.ZIP_STORED) as archive:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                stored = is_picture(path.name)
-                kind = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
-                archive.write(path, path.relative_to(folder).as_posix(), kind)

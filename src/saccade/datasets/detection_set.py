@@ -13,7 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from saccade.datasets.class_names import clean_name, name_classes
+from saccade.datasets.detection_kinds import CLIPPED, EMPTY, FLAT, OUTSIDE
 from saccade.datasets.stores import read_member
+from saccade.datasets.tally import Kind, Tally
 from saccade.errors import DatasetError, ImageError, Problem
 from saccade.geometry.boxes import area
 from saccade.imaging.read import read_image
@@ -215,60 +218,6 @@ def _relabel(one: DetectionSet, classes: tuple[str, ...], ids: tuple[int, ...]) 
     return replace(one, samples=samples, classes=classes, category_ids=ids, details=details)
 
 
-class Kind(NamedTuple):
-    """A kind of problem, as it is told of one and of many (``{}`` stands for the number)."""
-
-    one: str
-    many: str
-
-
-class Tally:
-    """Counts problems by kind, with the first examples of each."""
-
-    def __init__(self, where: str) -> None:
-        self.where = where
-        self._counts: dict[Kind, int] = {}
-        self._examples: dict[Kind, dict[str, None]] = {}
-
-    def add(self, kind: Kind, example: str = "", count: int = 1) -> None:
-        """Count a problem."""
-        if count:
-            self._counts[kind] = self._counts.get(kind, 0) + count
-            examples = self._examples.setdefault(kind, {})
-            if example and len(examples) < 3:
-                examples[example] = None
-
-    def problems(self) -> tuple[Problem, ...]:
-        """One problem for each kind, in the order in which they first appeared."""
-        return tuple(Problem(self.where, self._tell(kind)) for kind in self._counts)
-
-    def _tell(self, kind: Kind) -> str:
-        count, examples = self._counts[kind], list(self._examples[kind])
-        text = kind.one if count == 1 else kind.many.format(f"{count:,}")
-        if not examples:
-            return text
-        lead = ": " if count <= len(examples) else ", for example "
-        return text + lead + ", ".join(examples)
-
-
-CLIPPED = Kind(
-    "1 box reaches outside its picture and was clipped",
-    "{} boxes reach outside their pictures and were clipped",
-)
-OUTSIDE = Kind(
-    "1 box lies wholly outside its picture and was left out",
-    "{} boxes lie wholly outside their pictures and were left out",
-)
-FLAT = Kind(
-    "1 box without width or height was left out",
-    "{} boxes without width or height were left out",
-)
-EMPTY = Kind(
-    "1 class has no box that counts",
-    "{} classes have no box that counts",
-)
-
-
 class RawBox(NamedTuple):
     """A box as a file has it: corners in pixels, anywhere, in any order."""
 
@@ -356,39 +305,3 @@ def complete(
         for label in np.flatnonzero(counts == 0):
             tally.add(EMPTY, repr(classes[label]))
     return replace(whole, problems=tally.problems())
-
-
-def clean_name(name: str) -> str:
-    """Bring the name of a class into a form that every format can hold.
-
-    White space of any kind becomes single blanks; what XML 1.0 forbids (control characters, halves
-    of surrogate pairs) goes.
-    """
-    kept = "".join(c for c in name if c.isspace() or (c >= " " and not _forbidden(ord(c))))
-    return " ".join(kept.split())
-
-
-def _forbidden(code: int) -> bool:
-    return 0x7F <= code < 0xA0 or 0xD800 <= code <= 0xDFFF or code in (0xFFFE, 0xFFFF)
-
-
-RENAMED = Kind(
-    "1 class had no name of its own and was given one",
-    "{} classes had no names of their own and were given some",
-)
-
-
-def name_classes(names: Sequence[str], fallbacks: Sequence[str], tally: Tally) -> tuple[str, ...]:
-    """Clean the names of classes and make them differ; a fallback tells what to add or use."""
-    found: dict[str, None] = {}
-    for name, fallback in zip(names, fallbacks, strict=True):
-        wish = clean_name(name)
-        unique = wish or fallback
-        if unique in found:
-            unique = f"{wish} ({fallback})" if wish else fallback
-        while unique in found:
-            unique += "'"
-        if unique != wish:
-            tally.add(RENAMED, repr(unique))
-        found[unique] = None
-    return tuple(found)

@@ -15,46 +15,37 @@ from __future__ import annotations
 import math
 import posixpath
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
-from xml.etree.ElementTree import Element, ElementTree, SubElement, TreeBuilder, indent
+from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-import numpy as np
-
+from saccade.datasets.class_names import clean_name
+from saccade.datasets.detection_kinds import MISSING
 from saccade.datasets.detection_set import (
     DetectionSample,
     DetectionSet,
-    Kind,
     RawBox,
-    Tally,
     build_sample,
-    clean_name,
     complete,
 )
 from saccade.datasets.layout import (
     PictureFinder,
-    has_folder,
     is_picture,
     name_in,
-    name_splits,
     picture_size,
     read_bytes,
 )
 from saccade.datasets.lists import parse_classes
-from saccade.datasets.rounding import plain, shortest
 from saccade.datasets.stores import Store
+from saccade.datasets.tally import Kind, Tally
+from saccade.datasets.voc_layout import VocPart, voc_splits, xml_files
+from saccade.datasets.voc_write import FLAGS, write_voc, write_voc_classes
 from saccade.errors import DatasetError, ImageError
 
 __all__ = ["VocPart", "parse_xml", "read_voc", "voc_splits", "write_voc", "write_voc_classes"]
 
 _CLASS_FILES = ("classes.txt", "labels.txt", "label_list.txt")
-_SPLIT_FOLDERS = ("train", "val", "valid", "validation", "test")
-_PICTURE_FOLDERS = ("JPEGImages", "images", "Images", "")
-_FLAGS = ("truncated", "occluded")
-
 # No annotation is larger; one that is was made to fill the memory.
 _MOST_BYTES = 16 * 2**20
 _MOST_PIXELS = 1e7
@@ -63,9 +54,6 @@ _BROKEN = Kind("1 file is broken and was left out", "{} files are broken and wer
 _NO_XML = Kind(
     "1 picture of the split has no annotation file and was left out",
     "{} pictures of the split have no annotation files and were left out",
-)
-_MISSING = Kind(
-    "1 picture is missing and was left out", "{} pictures are missing and were left out"
 )
 _UNREADABLE = Kind(
     "1 picture has no size in its file and can't be read; it was left out",
@@ -89,73 +77,6 @@ _FROM_ZERO = Kind(
 )
 
 
-@dataclass(frozen=True)
-class VocPart:
-    """Where a split lies in a store.
-
-    Attributes:
-        annotations: folder of the XML files.
-        pictures: folders in which pictures are looked for.
-        listed: name of the file that lists the split, or empty for every XML file of the folder.
-        root: folder of the list of classes.
-        all_annotations: folders whose files name the classes where no list does.
-    """
-
-    annotations: str
-    pictures: tuple[str, ...]
-    listed: str
-    root: str
-    all_annotations: tuple[str, ...]
-
-
-def voc_splits(store: Store) -> dict[str, VocPart]:
-    """Find the splits of a VOC dataset; none if the place is no such dataset."""
-    folders, _ = store.top()
-    root = ""
-    if "Annotations" not in folders:  # VOCdevkit/VOC2012
-        years = [name for name in folders if "Annotations" in store.folders(name)]
-        root = years[0] if len(years) == 1 else ""
-    for name in ("Annotations", "annotations", "annotations/xmls", ""):
-        annotations = posixpath.join(root, name) if name else root
-        if has_folder(store, annotations) and any(_xml_files(store, annotations)):
-            pictures = [posixpath.join(root, folder) for folder in _PICTURE_FOLDERS]
-            whole = VocPart(
-                annotations,
-                (*(p.rstrip("/") for p in pictures if has_folder(store, p.rstrip("/"))), name),
-                "",
-                root,
-                (annotations,),
-            )
-            return _listed(store, whole) or {"train": whole}
-    split = [f for f in folders if f in _SPLIT_FOLDERS and any(_xml_files(store, f))]
-    return name_splits({f: VocPart(f, (f,), "", "", tuple(split)) for f in split})
-
-
-def _listed(store: Store, whole: VocPart) -> dict[str, VocPart]:
-    """The splits of ImageSets/Main; the lists of one class each (``dog_train.txt``) are none."""
-    folder = posixpath.join(whole.root, "ImageSets/Main")
-    if not has_folder(store, folder):
-        return {}
-    stems = {
-        posixpath.basename(name)[:-4]: name
-        for name in store.files(folder)
-        if name.endswith(".txt") and posixpath.dirname(name) == folder
-    }
-    splits = {
-        stem: name
-        for stem, name in stems.items()
-        if stem.rpartition("_")[2] not in stems or "_" not in stem
-    }
-    return name_splits(
-        {
-            stem: VocPart(
-                whole.annotations, whole.pictures, name, whole.root, whole.all_annotations
-            )
-            for stem, name in splits.items()
-        }
-    )
-
-
 def read_voc(store: Store, part: VocPart, *, details: bool = False) -> DetectionSet:
     """Read a split; no picture is read, unless its size is missing.
 
@@ -169,7 +90,7 @@ def read_voc(store: Store, part: VocPart, *, details: bool = False) -> Detection
     """
     where = name_in(store, part.listed or part.annotations)
     tally = Tally(where)
-    files = {posixpath.basename(name)[:-4]: name for name in _xml_files(store, part.annotations)}
+    files = {posixpath.basename(name)[:-4]: name for name in xml_files(store, part.annotations)}
     stems = _stems(store.text(part.listed), files, tally) if part.listed else sorted(files)
     listed = _class_list(store, part.root)
     roots = {stem: _read_root(store, files[stem], tally) for stem in stems if stem in files}
@@ -183,7 +104,7 @@ def read_voc(store: Store, part: VocPart, *, details: bool = False) -> Detection
             continue
         found = _find_picture(finder, stem, root)
         if found is None:
-            tally.add(_MISSING, f"the one of {posixpath.basename(files[stem])}")
+            tally.add(MISSING, f"the one of {posixpath.basename(files[stem])}")
             continue
         size = _size(root)
         if size is None:
@@ -241,16 +162,6 @@ def parse_xml(data: bytes) -> Element:
     return builder.close()
 
 
-def _xml_files(store: Store, folder: str) -> Iterable[str]:
-    if not folder:
-        return [name for name in store.top()[1] if name.endswith(".xml")]
-    return [
-        name
-        for name in store.files(folder)
-        if name.endswith(".xml") and posixpath.dirname(name) == folder
-    ]
-
-
 def _stems(text: str, files: Mapping[str, str], tally: Tally) -> list[str]:
     """The names in a list; a line may end in a mark (-1, 0, 1), and carry ending or folder."""
     found: dict[str, None] = {}
@@ -284,7 +195,7 @@ def _all_names(
     """The names of all objects of all splits, sorted."""
     names = set()
     for folder in part.all_annotations:
-        for path in _xml_files(store, folder):
+        for path in xml_files(store, folder):
             stem = posixpath.basename(path)[:-4]
             if stem in known and files[stem] == path:
                 root = known[stem]
@@ -354,7 +265,7 @@ def _boxes(
 
 def _details(thing: Element) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for key in _FLAGS:
+    for key in FLAGS:
         if (thing.findtext(key) or "").strip() == "1":
             found[key] = 1
     pose = clean_name(thing.findtext("pose") or "")
@@ -369,64 +280,3 @@ def _number(text: str | None) -> float | None:
     except ValueError:
         return None
     return number if math.isfinite(number) and abs(number) < _MOST_PIXELS else None
-
-
-def write_voc(root: Path, split: str, whole: DetectionSet, names: Sequence[str]) -> None:
-    """Write ``Annotations/*.xml`` and ``ImageSets/Main/SPLIT.txt``.
-
-    Corners are whole numbers where they can be, and else have as few decimals as give back the
-    same float32.
-
-    Args:
-        root: folder of the dataset.
-        split: its name.
-        whole: the boxes. What counts for nothing is written as difficult.
-        names: of the pictures in ``JPEGImages/``, one for each sample; they differ without endings.
-    """
-    folder = root / "Annotations"
-    folder.mkdir(parents=True, exist_ok=True)
-    stems = [name.rpartition(".")[0] for name in names]
-    for sample, name, stem in zip(whole.samples, names, stems, strict=True):
-        tree = ElementTree(_annotation(sample, name, whole.classes))
-        indent(tree, "\t")
-        tree.write(folder / f"{stem}.xml", encoding="utf-8")
-    target = root / "ImageSets" / "Main" / f"{split}.txt"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text("".join(f"{stem}\n" for stem in stems), encoding="utf-8")
-
-
-def write_voc_classes(root: Path, classes: Sequence[str]) -> None:
-    """Write ``classes.txt``, which keeps the order of the classes and those without a box."""
-    text = "".join(f"{name}\n" for name in classes)
-    (root / "classes.txt").write_text(text, encoding="utf-8")
-
-
-def _annotation(sample: DetectionSample, name: str, classes: Sequence[str]) -> Element:
-    root = Element("annotation")
-    _add(root, "folder", "JPEGImages")
-    _add(root, "filename", name)
-    size = SubElement(root, "size")
-    for key, value in (("width", sample.width), ("height", sample.height), ("depth", 3)):
-        _add(size, key, str(value))
-    _add(root, "segmented", "0")
-    offset = np.array([1, 1, 0, 0], np.float64)
-    numbers, decimals = shortest(
-        sample.boxes.astype(np.float64) + offset, lambda rows: rows - offset, sample.boxes
-    )
-    for number, row in enumerate(numbers.tolist()):
-        more = sample.details[number] if sample.details else {}
-        thing = SubElement(root, "object")
-        _add(thing, "name", classes[int(sample.labels[number])])
-        pose = more.get("pose")
-        _add(thing, "pose", pose if isinstance(pose, str) and clean_name(pose) else "Unspecified")
-        for key in _FLAGS:
-            _add(thing, key, "1" if more.get(key) == 1 else "0")
-        _add(thing, "difficult", str(int(sample.crowd[number])))
-        box = SubElement(thing, "bndbox")
-        for key, value in zip(("xmin", "ymin", "xmax", "ymax"), row, strict=True):
-            _add(box, key, plain(value, decimals[number]))
-    return root
-
-
-def _add(parent: Element, tag: str, text: str) -> None:
-    SubElement(parent, tag).text = text

@@ -13,21 +13,17 @@ from __future__ import annotations
 import math
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from saccade.datasets.class_names import name_classes
 from saccade.datasets.detection_set import (
     DetectionSample,
     DetectionSet,
-    Kind,
     RawBox,
-    Tally,
     build_sample,
     complete,
-    name_classes,
 )
 from saccade.datasets.layout import (
     PictureFinder,
@@ -36,27 +32,23 @@ from saccade.datasets.layout import (
     inside,
     is_picture,
     name_in,
-    name_splits,
     picture_size,
     read_bytes,
 )
 from saccade.datasets.lists import parse_classes
-from saccade.datasets.rounding import plain, shortest
 from saccade.datasets.stores import Store
-from saccade.datasets.yolo_yaml import class_names, format_names, parse_data_yaml
+from saccade.datasets.tally import Kind, Tally
+from saccade.datasets.yolo_layout import YoloPart, yolo_splits
+from saccade.datasets.yolo_write import to_pixels, write_yolo, write_yolo_classes
+from saccade.datasets.yolo_yaml import class_names, parse_data_yaml
 from saccade.errors import DatasetError, ImageError
-from saccade.geometry.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 
 __all__ = ["YoloPart", "read_yolo", "write_yolo", "write_yolo_classes", "yolo_splits"]
 
-_YAML_FILES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 _CLASS_FILES = ("classes.txt", "labels/classes.txt", "obj.names")
-_SPLITS = ("train", "val", "valid", "validation", "test")
 
 # A share beyond this is a pixel, not a share.
 _MOST_SHARE = 2.0
-# Digits that are always written, as other tools do.
-_DECIMALS = 6
 
 _UNREADABLE = Kind(
     "1 picture can't be read and was left out", "{} pictures can't be read and were left out"
@@ -102,83 +94,6 @@ _SCORE = Kind(
     "{} lines have a sixth number (a score?), which is ignored",
 )
 _COUNT = Kind("the count 'nc' of its data.yaml is not the number of names, which is used", "")
-
-
-@dataclass(frozen=True)
-class YoloPart:
-    """Where a split lies in a store.
-
-    Attributes:
-        folders: of pictures, which are searched to the bottom.
-        listed: names of files that list pictures.
-        yaml: name of the ``data.yaml``, or empty.
-    """
-
-    folders: tuple[str, ...]
-    listed: tuple[str, ...] = ()
-    yaml: str = ""
-
-
-def yolo_splits(store: Store, yaml: str = "") -> dict[str, YoloPart]:
-    """Find the splits of a YOLO dataset; none if the place is no such dataset.
-
-    Args:
-        store: the place.
-        yaml: name of its ``data.yaml``, if it was named; by default it is looked for.
-
-    Raises:
-        DatasetError: ``data.yaml`` speaks of splits, and none is there.
-    """
-    folders, files = store.top()
-    yaml = yaml or next((name for name in _YAML_FILES if name in files), "")
-    content = parse_data_yaml(store.text(yaml)) if yaml else {}
-    told = {
-        name: value
-        for name, value in content.items()
-        if value and (name in _SPLITS or str(value).startswith("images/"))
-    }
-    parts = {
-        name: _resolve(store, value, content.get("path"), yaml) for name, value in told.items()
-    }
-    found = {name: part for name, part in parts.items() if part.folders or part.listed}
-    if found:
-        return name_splits(found)
-    for inner, outer in (("images/{}", "labels"), ("{}/images", "{}/labels")):
-        for name in _SPLITS:
-            if has_folder(store, inner.format(name)) and has_folder(store, outer.format(name)):
-                found[name] = YoloPart((inner.format(name),), (), yaml)
-        if found:
-            return name_splits(found)
-    if "images" in folders and "labels" in folders:
-        return {"train": YoloPart(("images",), (), yaml)}
-    if told:
-        where = name_in(store, yaml)
-        raise DatasetError(
-            f"{where} names {', '.join(f'{k}: {v}' for k, v in told.items())}, and none of these "
-            f"is a folder or list inside {store.where}; expected paths relative to the file"
-        )
-    return {}
-
-
-def _resolve(store: Store, value: Any, base: Any, yaml: str) -> YoloPart:
-    """Find the folders and lists of a split, whatever their paths were relative to."""
-    folders, lists = [], []
-    for given in [value] if isinstance(value, str) else value if isinstance(value, list) else []:
-        start = inside(base) if isinstance(base, str) else ""
-        # Exports are known to write ../train/images for what lies beside the file.
-        plain = given.strip().replace("\\", "/")
-        while plain.startswith(("../", "./")):
-            plain = plain.partition("/")[2]
-        whole = posixpath.basename(plain.rstrip("/"))
-        for tried in (posixpath.join(start, plain), plain, f"images/{whole}", f"{whole}/images"):
-            name = inside(tried)
-            if name and has_file(store, name):
-                lists.append(name)
-                break
-            if name and has_folder(store, name):
-                folders.append(name)
-                break
-    return YoloPart(tuple(folders), tuple(lists), yaml)
 
 
 def read_yolo(store: Store, part: YoloPart, *, details: bool = False) -> DetectionSet:
@@ -327,7 +242,7 @@ def _parse(
         elif len(values) <= 6:
             if len(values) == 6:
                 tally.add(_SCORE, where)
-            corners = _to_pixels(np.array([values[1:5]]), scale)[0].tolist()
+            corners = to_pixels(np.array([values[1:5]]), scale)[0].tolist()
             boxes.append(_box(corners, values[0], {} if details else None))
         else:
             tally.add(_OUTLINE, where)
@@ -349,47 +264,3 @@ def _numbers(line: str) -> list[float] | None:
     except ValueError:
         return None
     return values if all(map(math.isfinite, values)) and "_" not in line else None
-
-
-def _to_pixels(shares: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Centres and sizes as shares to corners in pixels, float64 (N, 4)."""
-    pixels: np.ndarray = cxcywh_to_xyxy(shares) * np.tile(scale, 2)
-    return pixels
-
-
-def write_yolo(root: Path, split: str, whole: DetectionSet, names: Sequence[str]) -> None:
-    """Write ``labels/SPLIT/*.txt``. What counts for nothing is left out: YOLO can't mark it.
-
-    Shares have six decimals, and more where the same float32 corners need them.
-
-    Args:
-        root: folder of the dataset.
-        split: its name.
-        whole: the boxes.
-        names: of the pictures in ``images/SPLIT/``; they differ without their endings.
-    """
-    folder = root / "labels" / split
-    folder.mkdir(parents=True, exist_ok=True)
-    for sample, name in zip(whole.samples, names, strict=True):
-        text = _lines(sample)
-        (folder / f"{name.rpartition('.')[0]}.txt").write_text(text, encoding="utf-8")
-
-
-def write_yolo_classes(root: Path, classes: Sequence[str], splits: Sequence[str]) -> None:
-    """Write ``data.yaml``. It has no ``path``, so that the folder can be moved."""
-    lines = [f"{split}: images/{split}\n" for split in splits]
-    text = "".join([*lines, f"nc: {len(classes)}\n", format_names(classes)])
-    (root / "data.yaml").write_text(text, encoding="utf-8")
-
-
-def _lines(sample: DetectionSample) -> str:
-    boxes = sample.boxes[~sample.crowd]
-    scale = np.array([sample.width, sample.height], np.float64)
-    exact = xyxy_to_cxcywh(boxes.astype(np.float64)) / np.tile(scale, 2)
-    rows, decimals = shortest(exact, lambda shares: _to_pixels(shares, scale), boxes, _DECIMALS)
-    lines = []
-    for label, row, count in zip(
-        sample.labels[~sample.crowd], rows.tolist(), decimals, strict=True
-    ):
-        lines.append(" ".join([str(label), *(plain(value, count) for value in row)]) + "\n")
-    return "".join(lines)
