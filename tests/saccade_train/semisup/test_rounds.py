@@ -46,9 +46,9 @@ def mined(tmp_path_factory: pytest.TempPathFactory, scene: Scene) -> Path:
 def test_shipped_recipe() -> None:
     recipe = load_recipe("mining_small")
     assert isinstance(recipe, MiningRecipe)
-    assert [recipe.mining.threshold(number) for number in (1, 2, 3, 4)] == [0.95, 0.9, 0.85, 0.85]
+    assert [recipe.mining.threshold(number) for number in (1, 2, 4)] == [0.8] * 3
     assert type(recipe.of_round(1)) is ClassifyRecipe
-    assert [recipe.of_round(number).epochs for number in (0, 1, 2)] == [60, 15, 15]
+    assert [recipe.of_round(number).epochs for number in (0, 1, 2, 4)] == [60, 60, 40, 40]
 
 
 def test_rounds_and_their_report(mined: Path) -> None:
