@@ -49,9 +49,9 @@ def write_classifier_run(
     from torch import nn
 
     from saccade_train.export.run import export_run
-    from saccade_train.models.classifier import build_classifier
     from saccade_train.recipes import dump_recipe, parse_recipe
     from saccade_train.training.checkpoint import write_folder
+    from saccade_train.training.parts_learner import build_student
 
     checked = parse_recipe(
         {
@@ -61,7 +61,7 @@ def write_classifier_run(
         }
     )
     torch.manual_seed(seed)
-    model = build_classifier(checked.model.arch, len(classes), **checked.model.options)
+    model = build_student(checked, len(classes))
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 0.5

@@ -65,6 +65,13 @@ def evaluate(
             "--class-agnostic", help="Detectors: whatever the class, an object is an object."
         ),
     ] = False,
+    attention_crop: Annotated[
+        bool,
+        typer.Option(
+            "--attention-crop",
+            help="Run folders of WS-DAN: look twice, the second time at what the attention is on.",
+        ),
+    ] = False,
     rec: Annotated[
         str | None,
         typer.Option(help="Read what a text detector finds with this recogniser: end to end."),
@@ -101,6 +108,7 @@ def evaluate(
       saccade eval flowers.onnx --data flowers.zip --split val
       saccade eval flowers.onnx --data flowers/ --split test --per-class --json
       saccade eval runs/flowers --data flowers/
+      saccade eval runs/wsdan --data birds/ --attention-crop
       saccade eval flowers.onnx --data shop/ --task retrieval --gallery-split train --split test
       saccade eval cards.onnx --data cards.zip --json
       saccade eval det.onnx --data receipts/det_val.txt
@@ -123,6 +131,8 @@ def evaluate(
         kind = task = "retrieval"
     if class_agnostic and kind != "detect":
         raise OptionError(f"--class-agnostic belongs to detectors; {model} is a model to {kind}")
+    if attention_crop and kind != "classify":
+        raise OptionError(f"--attention-crop belongs to classifiers; {model} is a model to {kind}")
     if kind in evaluation.TEXT_TASKS:
         if gallery_split is not None or per_class:
             name = "--per-class" if per_class else "--gallery-split"
@@ -145,7 +155,7 @@ def evaluate(
             raise OptionError(f"{name} belongs to classifiers; {model} is a model to {kind}")
         _evaluate_detector(model, data, split, class_agnostic, json, runtime, threads)
         return
-    opened = evaluation.open_model(model, runtime, threads)
+    opened = evaluation.open_model(model, runtime, threads, attention_crop=attention_crop)
     header: dict[str, Any] = {"model": model, "data": ", ".join(data), "split": split}
     if task == "retrieval":
         queries = open_classification(data, split)

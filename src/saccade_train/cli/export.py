@@ -34,7 +34,8 @@ def export(
     tolerance: Annotated[
         float | None,
         typer.Option(
-            help="Largest relative difference of an output from PyTorch; 1e-4, of detectors 1e-3."
+            help="Largest relative difference of an output from PyTorch; 1e-4, of detectors and "
+            "WS-DAN 1e-3."
         ),
     ] = None,
     threshold: Annotated[

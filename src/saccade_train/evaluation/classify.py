@@ -106,7 +106,11 @@ class RetrievalScores:
 
 
 def open_model(
-    model: str | os.PathLike[str], runtime: str = "onnxruntime", threads: int | None = None
+    model: str | os.PathLike[str],
+    runtime: str = "onnxruntime",
+    threads: int | None = None,
+    *,
+    attention_crop: bool = False,
 ) -> EvaluatedModel:
     """Open a model file, a shipped model, or a run folder.
 
@@ -114,15 +118,23 @@ def open_model(
         model: path of an ``.onnx`` file, name of a shipped model, or a run folder (needs PyTorch).
         runtime: for model files, see :func:`saccade.runtime.open_session`.
         threads: see there.
+        attention_crop: look twice, the second time at what the attention is on; for run folders of
+            WS-DAN (``parts.method=wsdan``). Embeddings stay those of the first look.
 
     Raises:
         UnknownModel: there is no such model.
         ModelFileError: the file cannot be read, or is a model of another task.
         TrainingError: the run folder is damaged.
+        OptionError: an attention crop of a model that has no attention maps.
     """
     path = Path(model)
     if path.is_dir():
-        return _open_run(path, runtime, threads)
+        return _open_run(path, runtime, threads, attention_crop)
+    if attention_crop:
+        raise OptionError(
+            f"{model}: a model file looks once; attention crops are for run folders that were "
+            "trained with parts.method=wsdan"
+        )
     file = zoo.find(model)
     card = read_card(file)
     if card.task not in ("classify", "embed"):
@@ -245,7 +257,7 @@ def _signs(bits: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(bits > 0, 1, -1).astype(np.float32) / np.float32(np.sqrt(bits.shape[1]))
 
 
-def _open_run(run: Path, runtime: str, threads: int | None) -> EvaluatedModel:
+def _open_run(run: Path, runtime: str, threads: int | None, attention_crop: bool) -> EvaluatedModel:
     if runtime != "onnxruntime":
         raise OptionError(
             f"{run} is a run folder, which PyTorch runs; export it first to measure it on {runtime}"
@@ -255,7 +267,8 @@ def _open_run(run: Path, runtime: str, threads: int | None) -> EvaluatedModel:
 
     from saccade_train.export.load import load_run
     from saccade_train.export.network import output_names
-    from saccade_train.export.parity import torch_outputs
+    from saccade_train.export.parity import normalise, torch_outputs
+    from saccade_train.models.fine_grained import ClosePair
 
     trained = load_run(run)
     if trained.recipe.task not in (*_CLASSIFY, "embed"):
@@ -264,13 +277,22 @@ def _open_run(run: Path, runtime: str, threads: int | None) -> EvaluatedModel:
             f"(saccade export {run} -o model.onnx) and measure the file"
         )
     data = trained.recipe.data
+    parts: Any = getattr(trained.recipe, "parts", None)  # an embedder's recipe has none
+    if attention_crop and (parts is None or parts.method != "wsdan"):
+        raise OptionError(f"{run} has no attention maps to crop by; train with parts.method=wsdan")
     torch.set_num_threads(available_threads(threads))
+
+    def look(batch: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        outputs = torch_outputs(trained.model, batch, data.mean, data.std)
+        if attention_crop:
+            pair = ClosePair(trained.model, parts.test_crop)
+            with torch.inference_mode():
+                logits = pair(normalise(batch, data.mean, data.std))
+            outputs["probabilities"] = logits.softmax(1).numpy()
+        return outputs
+
     return EvaluatedModel(
-        str(run),
-        trained.classes,
-        data.eval.prepare(),
-        output_names(trained.model),
-        lambda batch: torch_outputs(trained.model, batch, data.mean, data.std),
+        str(run), trained.classes, data.eval.prepare(), output_names(trained.model), look
     )
 
 

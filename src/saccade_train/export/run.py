@@ -17,12 +17,15 @@ from saccade_train.export.text import (
     export_text_recogniser,
 )
 from saccade_train.export.write import ExportOptions, ExportReport
-from saccade_train.recipes import DistillRecipe, dump_recipe
+from saccade_train.recipes import ClassifyRecipe, DistillRecipe, dump_recipe
+from saccade_train.training.parts import ATTENTION_CROP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["export_run"]
+
+_WSDAN_TOLERANCE = 1e-3
 
 
 def export_run(
@@ -58,7 +61,13 @@ def export_run(
     if isinstance(recipe, DistillRecipe):
         recipe = recipe.without_places()
     options["recipe"] = dump_recipe(recipe)
-    options["scores"] = trained.scores
+    # The graph looks once: scores of two looks are none of its own.
+    options["scores"] = {
+        name: value for name, value in trained.scores.items() if ATTENTION_CROP not in name
+    }
+    if isinstance(recipe, ClassifyRecipe) and recipe.parts.method == "wsdan":
+        # The square roots of its pooling magnify what runtimes round off near 0.
+        options.setdefault("tolerance", _WSDAN_TOLERANCE)
     model: Any = trained.model  # of the class that belongs to the task
     pixels = {"mean": data.mean, "std": data.std}
     if with_nms and recipe.task != "detect":

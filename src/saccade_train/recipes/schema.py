@@ -24,6 +24,7 @@ __all__ = [
     "EmaOptions",
     "ModelOptions",
     "OptimiserOptions",
+    "PartsOptions",
     "PrepareOptions",
     "Recipe",
     "ScheduleOptions",
@@ -156,6 +157,44 @@ class AugmentOptions(_Part):
     """Chance that a batch is mixed at all, when mixup or cutmix is on."""
 
 
+class PartsOptions(_Part):
+    """Learning to tell near-identical classes apart by their parts."""
+
+    method: Literal["none", "wsdan", "dcl"] = "none"
+    """``wsdan``: attention that crops and drops (arXiv 1901.09891); the network ends in bilinear
+    attention pooling. ``dcl``: shuffled patches (CVPR 2019); the network stays as it is."""
+    maps: Positive = 32
+    """Attention maps M (wsdan). The vector before the classifier has M times the channels of the
+    last feature map."""
+    crop: tuple[Fraction, Fraction] = (0.4, 0.6)
+    """From where to where the threshold of a training crop is drawn, in shares of the greatest
+    attention (wsdan)."""
+    drop: tuple[Fraction, Fraction] = (0.2, 0.5)
+    """Likewise, for what is blanked (wsdan)."""
+    test_crop: Fraction = 0.1
+    """Threshold of the second look at evaluation, by the mean of all maps (wsdan)."""
+    center: Annotated[float, Field(ge=0.0)] = 1.0
+    """Weight of the distance to the class's centre (wsdan)."""
+    center_rate: Fraction = 0.05
+    """How fast centres follow their pictures (wsdan); *unverified*, general knowledge."""
+    patches: Annotated[int, Field(ge=2)] = 7
+    """Pictures are cut into patches x patches (dcl). The last feature map must not be smaller."""
+    border: Annotated[int, Field(ge=0)] = 10
+    """Pixels that are cut off on each side before that (dcl); 10 is for pictures of 448."""
+    by_class: bool = False
+    """Tell shuffled pictures from whole ones of each class: 2 C classes in place of 2 (dcl)."""
+    position: Annotated[float, Field(ge=0.0)] = 1.0
+    """Weight of finding out where patches were (dcl): 1 for birds, .01 for cars and aircraft."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        for name in ("crop", "drop"):
+            least, most = getattr(self, name)
+            if least > most:
+                raise ValueError(f"{name}=({least}, {most}) must be (smallest, largest)")
+        return self
+
+
 class OptimiserOptions(_Part):
     """How weights move."""
 
@@ -277,6 +316,9 @@ class Recipe(_Part):
         return self
 
 
+_WITH_PARTS: tuple[str, ...] = ("classify", "mining")
+
+
 class ClassifyRecipe(Recipe):
     """Everything that one classification training depends on, data aside."""
 
@@ -285,3 +327,21 @@ class ClassifyRecipe(Recipe):
     data: DataOptions = DataOptions()
     augment: AugmentOptions = AugmentOptions()
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    parts: PartsOptions = PartsOptions()
+
+    @model_validator(mode="after")
+    def _parts_of_one_picture(self) -> Self:
+        method = self.parts.method
+        if method == "none":
+            return self
+        if self.task not in _WITH_PARTS:
+            raise ValueError(
+                f"parts.method={method} belongs to task {' or '.join(_WITH_PARTS)}, not to "
+                f"{self.task}; leave it none"
+            )
+        if self.augment.mixup or self.augment.cutmix:
+            raise ValueError(
+                f"parts.method={method} looks for the parts of one thing, and augment.mixup and "
+                "augment.cutmix blend two; set them to 0"
+            )
+        return self

@@ -1,4 +1,4 @@
-"""One prediction of several: members of an ensemble, flipped views, crops of the main body.
+"""One prediction of several: members of an ensemble, flipped views.
 
 The FGVC7 entry (arXiv 2006.10702) combines generic and fine-grained networks; its weights are not
 published. The arithmetic mean is the default: it beats the geometric one when members are badly
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from saccade.errors import OptionError
 
-__all__ = ["Mean", "fuse_views", "mean_probabilities", "with_flips"]
+__all__ = ["Mean", "mean_probabilities", "with_flips"]
 
 Mean = Literal["arithmetic", "geometric"]
 
@@ -65,30 +65,3 @@ def with_flips(predict: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
         images: (N, 3, H, W).
     """
     return (predict(images) + predict(images.flip(3))) / 2
-
-
-def fuse_views(
-    whole: Tensor, body: Tensor, *, share: float = 0.5, on: Literal["logits", "softmax"] = "logits"
-) -> Tensor:
-    """One prediction of the whole picture and of a crop of its main body.
-
-    WS-DAN (arXiv 1901.09891) takes the mean of both predictions; ``GuYuc/WS-DAN.PyTorch`` does so
-    with logits. The crop is an attention crop (:mod:`.wsdan`), or a detector's box.
-
-    Args:
-        whole: Logits of the whole picture, (N, C).
-        body: Logits of the crop, (N, C).
-        share: What the crop counts, 0 to 1.
-        on: Mix logits, or probabilities.
-
-    Returns:
-        Probabilities (N, C).
-
-    Raises:
-        OptionError: A share outside 0 to 1.
-    """
-    if not 0 <= share <= 1:
-        raise OptionError(f"share={share} of the crop; expected a number from 0 to 1")
-    if on == "logits":
-        return torch.lerp(whole, body, share).softmax(1)
-    return torch.lerp(whole.softmax(1), body.softmax(1), share)

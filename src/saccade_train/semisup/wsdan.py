@@ -67,7 +67,9 @@ def crop_box(attention: Tensor, threshold: float) -> CropBox:
         attention: One map at the size of the picture, (H, W).
         threshold: 0 to 1.
     """
-    rows, columns = torch.nonzero(attention >= threshold * attention.max(), as_tuple=True)
+    # Not below, rather than above: so a map of NaN gives the whole picture, and the loss tells.
+    reached = ~(attention < threshold * attention.max())
+    rows, columns = torch.nonzero(reached, as_tuple=True)
     return CropBox(int(rows.min()), int(columns.min()), int(rows.max()) + 1, int(columns.max()) + 1)
 
 
@@ -103,11 +105,13 @@ def attention_drop(images: Tensor, attention: Tensor, thresholds: Tensor | float
         thresholds: As in :func:`attention_crop`; the paper draws them from .2 to .5.
 
     Returns:
-        (N, 3, H, W): 0 wherever the attention reaches the threshold.
+        (N, 3, H, W): 0 wherever the attention reaches the threshold. A map of zeros drops nothing;
+        in the reference it blanks the picture.
     """
     maps = _upsampled(attention, images)
     limits = torch.as_tensor(thresholds, dtype=maps.dtype, device=maps.device).expand(len(images))
-    kept = maps < limits[:, None, None] * maps.amax((1, 2), keepdim=True)
+    highest = maps.amax((1, 2), keepdim=True)
+    kept = (maps < limits[:, None, None] * highest) | (highest <= 0)
     return images * kept[:, None]
 
 
@@ -126,8 +130,10 @@ def moved_centers(centers: Tensor, parts: Tensor, labels: Tensor, rate: float = 
     """Move each centre towards its pictures: ``c += rate * (f - c)``, equation 6.
 
     Several pictures of a class move its centre by the mean of their steps; in the reference's
-    indexed assignment only the last of them counts. The rate .05 is *unverified* (general
-    knowledge).
+    indexed assignment only the last of them counts. The reference also steps from the centre at
+    unit length while it keeps the short one: started at 0, that is ``rate`` times the newest
+    vector for ever and remembers nothing. Here it is the paper's moving average, and only
+    :func:`center_loss` looks at unit length. The rate .05 is *unverified* (general knowledge).
 
     Args:
         centers: (C, D); left as they are.
@@ -138,10 +144,10 @@ def moved_centers(centers: Tensor, parts: Tensor, labels: Tensor, rate: float = 
     Returns:
         New centres (C, D), without gradient.
     """
-    unit = F.normalize(centers.detach(), dim=1)
-    steps = torch.zeros_like(unit).index_add(0, labels, parts.detach() - unit[labels])
+    before = centers.detach()
+    steps = torch.zeros_like(before).index_add(0, labels, parts.detach() - before[labels])
     counts = torch.bincount(labels, minlength=len(centers)).clamp_min(1)
-    return centers.detach() + rate * steps / counts[:, None]
+    return before + rate * steps / counts[:, None]
 
 
 def _upsampled(attention: Tensor, images: Tensor) -> Tensor:

@@ -65,16 +65,12 @@ class ClassifyTask:
 
     def loss(self, module: Any, batch: Batch, device: torch.device, seed: int) -> Tensor:
         """Cross entropy with smoothed and mixed labels."""
-        recipe = self.recipe
         images = self._normalise(device)(
             torch.from_numpy(batch.images).to(device, non_blocking=True)
         )
-        if self.data.targets is not None:
-            targets = torch.from_numpy(self.data.targets[batch.numbers]).to(device)
-        else:
-            labels = torch.from_numpy(batch.labels).to(device, non_blocking=True)
-            targets = smooth_one_hot(labels, len(self.classes), recipe.label_smoothing)
-        images, targets = mix_batch(images, targets, recipe.augment, np.random.default_rng(seed))
+        targets = self._soft_targets(batch, device)
+        rng = np.random.default_rng(seed)
+        images, targets = mix_batch(images, targets, self.recipe.augment, rng)
         return soft_cross_entropy(module(images), targets)
 
     def evaluate(self, fabric: Fabric, model: nn.Module) -> dict[str, float]:
@@ -100,6 +96,13 @@ class ClassifyTask:
     def _read(self, number: int) -> Image:
         """A picture of the training, before it is augmented."""
         return self.data.train[number]
+
+    def _soft_targets(self, batch: Batch, device: torch.device) -> Tensor:
+        """What the pictures are to be taken for, float32 (N, C)."""
+        if self.data.targets is not None:
+            return torch.from_numpy(self.data.targets[batch.numbers]).to(device)
+        labels = torch.from_numpy(batch.labels).to(device, non_blocking=True)
+        return smooth_one_hot(labels, len(self.classes), self.recipe.label_smoothing)
 
     def _normalise(self, device: torch.device) -> Any:
         data = self.recipe.data

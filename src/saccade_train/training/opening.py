@@ -8,7 +8,6 @@ import torch
 from lightning_fabric import Fabric
 
 from saccade.errors import OptionError
-from saccade_train.models.classifier import build_classifier
 from saccade_train.models.detector import build_detector
 from saccade_train.models.text_detector import build_text_detector
 from saccade_train.models.text_direction import build_text_direction
@@ -26,12 +25,13 @@ from saccade_train.recipes import (
     TextRecogniseRecipe,
 )
 
-from .classify import ClassifyTask
 from .data import Places, place_list
 from .detect import DetectTask
 from .distill import open_distill
 from .distill_learner import check_distill
 from .embed import EmbedTask, check_embed
+from .parts import open_classify
+from .parts_learner import check_parts
 from .pool import load_pool
 from .report import Report
 from .semi import SemiTask
@@ -55,7 +55,7 @@ def check_network(recipe: Recipe) -> None:
             case DistillRecipe():
                 check_distill(recipe)
             case ClassifyRecipe():
-                build_classifier(recipe.model.arch, 2, **recipe.model.options)
+                check_parts(recipe)
             case TextRecogniseRecipe():
                 build_text_recogniser(recipe.model.arch, 2, **recipe.model.options)
             case TextDetectRecipe():
@@ -139,7 +139,7 @@ def open_task(
         case MiningRecipe():
             raise OptionError("task 'mining' is several trainings: call semisup.rounds.mine")
         case ClassifyRecipe():
-            return ClassifyTask(recipe, loaded or load_data(recipe, data, val, report=report))
+            return open_classify(recipe, loaded or load_data(recipe, data, val, report=report))
         case EmbedRecipe():
             closed = recipe.data.gallery == "train"
             return EmbedTask(recipe, load_data(recipe, data, val, report=report, closed=closed))

@@ -24,7 +24,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from saccade.errors import TrainingError
-from saccade_train.models.classifier import build_classifier
 from saccade_train.models.detector import build_detector
 from saccade_train.models.text_detector import build_text_detector
 from saccade_train.models.text_direction import build_text_direction
@@ -42,6 +41,7 @@ from saccade_train.recipes import (
 from .checkpoint import find_folder, load_state, load_tensors, network_alone
 from .embed_learner import build_from
 from .initial import weights_file
+from .parts_learner import build_student
 
 __all__ = ["Progress", "TrainedModel", "clear_run", "load_trained", "only_writer", "resumable"]
 
@@ -210,8 +210,8 @@ def _build(recipe: Recipe, classes: tuple[str, ...]) -> Any:
             return build_detector(recipe.model.arch, len(classes), **recipe.model.options)
         case EmbedRecipe():
             return build_from(recipe, len(classes))
-    options: Any = recipe
-    return build_classifier(options.model.arch, len(classes), **options.model.options)
+    classify: Any = recipe
+    return build_student(classify, len(classes))
 
 
 def _binding(recipe: Mapping[str, Any]) -> dict[str, Any]:

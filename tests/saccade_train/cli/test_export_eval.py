@@ -246,6 +246,9 @@ def test_progress_counts_every_picture(place: Path) -> None:
         (["MODEL", "--data", "DATA", "--runtime", "tensorrt"], "tensorrt"),
         (["RUN", "--data", "DATA", "--runtime", "openvino"], "export it first"),
         (["BROKEN", "--data", "DATA"], "BROKEN"),
+        (["MODEL", "--data", "DATA", "--attention-crop"], "a model file looks once"),
+        (["RUN", "--data", "DATA", "--attention-crop"], "no attention maps"),
+        (["mainbody_picodet_s_320", "--data", "DATA", "--attention-crop"], "belongs to classifier"),
     ],
 )
 def test_eval_tells_in_one_line_what_is_wrong(

@@ -1,4 +1,4 @@
-"""Means of predictions, and two views of a picture."""
+"""Means of predictions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from saccade.errors import OptionError
-from saccade_train.semisup.ensemble import fuse_views, mean_probabilities, with_flips
+from saccade_train.semisup.ensemble import mean_probabilities, with_flips
 
 FIRST = torch.tensor([[0.6, 0.4, 0], [0.2, 0.5, 0.3]], dtype=torch.float64)
 SECOND = torch.tensor([[0.3, 0.6, 0.1], [0.1, 0.2, 0.7]], dtype=torch.float64)
@@ -42,12 +42,3 @@ def test_flips() -> None:
     images = torch.arange(12.0).view(1, 1, 3, 4)
     first_column = with_flips(lambda x: x[:, 0, :, 0], images)
     assert first_column.tolist() == [[1.5, 5.5, 9.5]]
-
-
-def test_views() -> None:
-    whole, body = torch.tensor([[2.0, 0, 0]]), torch.tensor([[0.0, 4, 0]])
-    assert torch.allclose(fuse_views(whole, body), torch.tensor([[1.0, 2, 0]]).softmax(1))
-    mixed = fuse_views(whole, body, share=0.25, on="softmax")
-    assert torch.allclose(mixed, 0.75 * whole.softmax(1) + 0.25 * body.softmax(1))
-    with pytest.raises(OptionError, match="share"):
-        fuse_views(whole, body, share=1.5)

@@ -72,6 +72,15 @@ def test_attention_is_brought_to_the_size_of_the_picture() -> None:
     assert torch.equal(dropped[..., :4, :4], images[..., :4, :4])
 
 
+def test_attention_that_sees_nothing_changes_nothing() -> None:
+    images = torch.rand(2, 3, 8, 8)
+    attention = torch.zeros(2, 2, 2)
+    assert torch.equal(wsdan.attention_drop(images, attention, 0.3), images)
+    assert torch.allclose(wsdan.attention_crop(images, attention, 0.3), images)
+    # Of a network that has gone wrong too: the loss is to tell, not an empty box.
+    assert wsdan.crop_box(torch.full((3, 3), torch.nan), 0.5) == wsdan.CropBox(0, 0, 3, 3)
+
+
 def test_centres() -> None:
     centers = torch.tensor([[3.0, 4.0], [0.0, 2.0]])
     parts = torch.tensor([[1.0, 0.0], [0.0, 1.0]], requires_grad=True)
@@ -79,10 +88,21 @@ def test_centres() -> None:
     loss = wsdan.center_loss(parts, labels, centers)
     assert float(loss.detach()) == pytest.approx((0.4**2 + 0.8**2 + 0.6**2 + 0.2**2) / 4)
     moved = wsdan.moved_centers(centers, parts, labels, 0.05)
-    # Both pictures count: the mean of (1, 0) - (.6, .8) and (0, 1) - (.6, .8).
-    assert moved[0].tolist() == pytest.approx([3 - 0.05 * 0.1, 4 - 0.05 * 0.3])
+    # Both pictures count: the mean of (1, 0) - (3, 4) and (0, 1) - (3, 4).
+    assert moved[0].tolist() == pytest.approx([3 - 0.05 * 2.5, 4 - 0.05 * 3.5])
     assert moved[1].tolist() == [0, 2]
     assert not moved.requires_grad
+
+
+def test_centres_remember() -> None:
+    """From 0, after many steps, the mean of what was seen."""
+    rng = np.random.default_rng(0)
+    centers = torch.zeros(1, 2)
+    for _ in range(400):
+        angle = rng.choice([0, np.pi / 2])
+        parts = torch.tensor([[np.cos(angle), np.sin(angle)]], dtype=torch.float32)
+        centers = wsdan.moved_centers(centers, parts, torch.tensor([0]), 0.02)
+    assert centers[0].tolist() == pytest.approx([0.5, 0.5], abs=0.15)
 
 
 @given(st.integers(1, 8), st.integers(0, 1000))
