@@ -30,11 +30,13 @@ import statistics
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ledger import add, digest_of, finished, mean_and_spread, run_single
 from semi import PACK, split
 
 LEDGER = Path(__file__).parent / "results" / "ssld.jsonl"
+RECIPE = "small_cifar10"
 SHARE = 25  # percent that keep their labels
 STRIDES = "model.options.strides=[2, 1, 2, 2, 2]"
 COMMON = (
@@ -56,12 +58,11 @@ class Job:
 
     Attributes:
         name: What it is called in tables and in the ledger.
-        changes: ``key=value`` of the recipe.
+        changes: ``key=value`` of the recipe :data:`RECIPE`.
         teacher: Name of the job whose network teaches; None: a training with labels.
         pool: Whether it sees the unlabelled pictures.
         options: Of ``saccade distill``.
         init: Name of the job whose weights it starts from.
-        recipe: The recipe that is changed.
     """
 
     name: str
@@ -70,14 +71,12 @@ class Job:
     pool: bool = False
     options: tuple[str, ...] = ()
     init: str | None = None
-    recipe: str = "small_cifar10"
 
 
-def _student(name: str, *changes: str, pool: bool = True, **others: object) -> Job:
+def _student(name: str, *changes: str, pool: bool = True, **others: Any) -> Job:
     """A distilled student; its table's row says what is changed."""
     epochs = f"epochs={ALL_EPOCHS if pool else LABELLED_EPOCHS}"
-    values: dict[str, object] = {"teacher": "teacher", **others}
-    return Job(name, (*STUDENT, epochs, *changes), pool=pool, **values)  # type: ignore[arg-type]
+    return Job(name, (*STUDENT, epochs, *changes), pool=pool, **{"teacher": "teacher", **others})
 
 
 RESNET = (*COMMON, "model.arch=resnet18_vd", "model.options.width=0.25", STRIDES)
@@ -153,10 +152,10 @@ def train(job: Job, seed: int, packs: Path, runs: Path, ledger: Path, *, toy: bo
         return
     labelled, pool = split(packs / PACK, SHARE, seed, runs / f"split-{seed}", toy=toy)
     out = runs / folder(job, seed)
-    command = ["saccade", "train", job.recipe]
+    command = ["saccade", "train", RECIPE]
     if job.teacher is not None:
         teacher = next(one for one in _all() if one.name == job.teacher)
-        command = ["saccade", "distill", "--student", job.recipe, *job.options]
+        command = ["saccade", "distill", "--student", RECIPE, *job.options]
         command += ["--teacher", str(runs / folder(teacher, seed))]
     command += ["--data", str(labelled), "--out", str(out), *job.changes, f"seed={seed}"]
     command += ["--unlabelled", str(pool)] if job.pool else []

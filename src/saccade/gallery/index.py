@@ -53,9 +53,12 @@ class VectorIndex:
 
     def add(self, ids: Ids, rows: npt.NDArray[Any]) -> None:
         """Add rows (as of the codec) under ids (N,), which are above all that are there."""
-        self.tail.add(ids, rows)
-        if is_flat(self.kind) and len(self.tail) > _SHORT_TAIL * len(self.main):
+        longer = len(self.tail) + len(ids)
+        if is_flat(self.kind) and longer > _SHORT_TAIL * len(self.main):
             self.merge()
+            self.main.add(ids, rows)
+        else:
+            self.tail.add(ids, rows)
 
     def merge(self) -> None:
         """Take the tail into the main part."""
