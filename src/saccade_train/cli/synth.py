@@ -1,4 +1,4 @@
-"""``saccade synth``: pictures of text with their labels, made from the fonts of this machine."""
+"""``saccade synth``: pictures of text, made from fonts, and of things, made from cut-outs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Make pictures of text, with labels for training OCR.",
+    help="Make labelled pictures of text, for OCR, and of things, for detectors.",
     epilog="""\
 \b
 Examples:
   saccade synth lines lines/ --count 100000 --preset mixed --workers 4
   saccade synth lines words/ --count 50000 --length 1 12 --height 32
   saccade synth pages receipts/ --count 2000 --preset receipt --crops
+  saccade synth objects products/ pasted/ --count 2000 --grounds photos/
   saccade synth lines russian/ --count 10000 --alphabet cyrillic.txt --text novel.txt
 
 Everything about a verb: saccade synth lines --help
@@ -182,6 +183,60 @@ def pages(
     source = PageSource(options, seed, fonts=found, lexicon=lexicon)
     work = Work(source, out, count, f".{format.value}", level.value, crops)
     _run(work, workers, "pages")
+
+
+@app.command("objects")
+def objects(
+    cutouts: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CUTOUTS",
+            help="Folder of pictures of single things on plain grounds, such as studio pictures. "
+            "A thing is called as the folder that its picture lies in, or as the picture.",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="The folder to make, or a .zip; COCO.")
+    ],
+    count: _Count = 1000,
+    seed: _Seed = 0,
+    photographs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--grounds",
+            metavar="PLACE",
+            help="Pictures to cut grounds from, which should not show such things; several may be "
+            "given. Half of the grounds are drawn, without this option all.",
+        ),
+    ] = None,
+    side: Annotated[int, typer.Option(min=32, max=4096, help="Of the pictures, in pixels.")] = 352,
+    most: Annotated[int, typer.Option(min=1, max=100, help="Things in a picture.")] = 5,
+    tolerance: Annotated[
+        int,
+        typer.Option(min=0, max=255, help="How far a plain ground may differ from its colour."),
+    ] = 7,
+    split: Annotated[str, typer.Option("--split", help="Name of the split.")] = "train",
+) -> None:
+    """Things cut out and pasted on varied grounds, with their boxes, as COCO.
+
+    Examples:
+
+      saccade synth objects products/ pasted/ --count 2000
+
+      saccade synth objects products/ pasted.zip --grounds photos/ --most 8
+    """  # noqa: D412
+    from saccade.cli.common import complain, progress
+    from saccade_train.synth import ObjectSource, read_cutouts, read_photographs, write_objects
+
+    things, problems = read_cutouts([cutouts], tolerance=tolerance)
+    found, more = read_photographs(photographs or [])
+    for problem in problems + more:
+        complain(problem)
+    source = ObjectSource(things, found, side=side, most=most, seed=seed)
+    for _ in progress(write_objects(source, out, count, split=split), count, "Pasting"):
+        pass
+    left_out = f", {len(problems)} left out" if problems else ""
+    typer.echo(f"{out}: {count} pictures of {len(things)} cut-outs{left_out}", err=True)
 
 
 def _settle(

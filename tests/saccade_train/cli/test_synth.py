@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from PIL import ImageFont
+from PIL import Image, ImageFont
 
 from saccade.cli.app import main
+from saccade.datasets.detection import open_detection
 from saccade.imaging.read import read_image
 
 
@@ -131,3 +132,51 @@ def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
         assert main(words) == 0
         assert "saccade synth pages" in capsys.readouterr().out or words[1] == "lines"
     assert main(["synth", "line"]) == 2
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Path:
+    """Two things on white, one in a folder of its own, and a picture without a plain ground."""
+    folder = tmp_path / "studio"
+    (folder / "jar").mkdir(parents=True)
+    for path, box in ((folder / "box.png", (8, 20)), (folder / "jar/1.png", (20, 8))):
+        image = Image.new("RGB", (64, 64), "white")
+        image.paste((30, 60, 200), (box[0], box[1], 64 - box[0], 64 - box[1]))
+        image.save(path)
+    Image.linear_gradient("L").save(folder / "gradient.png")
+    return folder
+
+
+def test_things_are_pasted_as_coco_and_can_be_trained_on(tmp_path: Path, studio: Path) -> None:
+    out = tmp_path / "pasted.zip"
+    done = saccade("objects", studio, out, "--count", 12, "--side", 96, "--most", 3)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    *told, summary = done.stderr.splitlines()
+    assert len([line for line in told if "gradient.png" in line and "not plain" in line]) == 1
+    assert summary.endswith("12 pictures of 2 cut-outs, 1 left out")
+    pictures = open_detection(out, "train")
+    assert pictures.classes == ("box", "jar")
+    assert len(pictures) == 12
+    assert not pictures.problems
+    assert pictures.box_count >= 12
+    assert pictures.read(3).shape == (96, 96, 3)
+
+
+def test_a_pack_that_is_there_is_not_overwritten(tmp_path: Path, studio: Path) -> None:
+    (tmp_path / "pasted.zip").write_text("mine")
+    done = saccade("objects", studio, tmp_path / "pasted.zip", "--count", 1)
+    assert done.returncode != 0
+    assert done.stderr.count("\n") == 1 or "gradient" in done.stderr
+    assert "is there already" in done.stderr
+    assert (tmp_path / "pasted.zip").read_text() == "mine"
+
+
+@pytest.mark.parametrize("missing", ["nowhere", "gradient"])
+def test_nothing_to_cut_out_is_one_line(tmp_path: Path, studio: Path, missing: str) -> None:
+    place = tmp_path / "nowhere" if missing == "nowhere" else studio / "gradient.png"
+    done = saccade("objects", place, tmp_path / "out", "--count", 1)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
