@@ -22,7 +22,7 @@ import argparse
 import json
 import statistics
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ledger import add, digest_of, finished, mean_and_spread, run_single, said_by
@@ -41,12 +41,14 @@ class Row:
         changes: the keys that make it what it is.
         pack: what it learns.
         base: the keys that all rows of its table share.
+        after: the keys of a training whose best weights it begins with, if any.
     """
 
     claim: str
     changes: tuple[str, ...] = ()
     pack: str = "det_bccd"
     base: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -78,6 +80,9 @@ CARDS = (
 )
 """Of a pack with two objects a picture, seen from above, that differ in small things."""
 
+MORE_CARDS = (*CARDS, "epochs=200", "augment.mosaic_epochs=160", "loss.switch_epoch=1")
+"""Once more from where :data:`CARDS` ended, with the whole schedule of rates anew."""
+
 
 def _short(claim: str, *changes: str) -> Row:
     return Row(claim, changes, base=SHORT)
@@ -88,6 +93,7 @@ TABLES: dict[str, tuple[Row, ...]] = {
         Row("blood cells, 233 pictures"),
         Row("blood cells, PP-LCNet", ("model.arch=picodet_s",)),
         Row("playing cards, 259 pictures", CARDS, "det_cards"),
+        Row("playing cards, 200 epochs more", MORE_CARDS, "det_cards", after=CARDS),
         Row("groceries, 1,500 pictures", MANY, "det_groceries25"),
     ),
     "assigner": (
@@ -160,7 +166,15 @@ class Job:
     @property
     def digest(self) -> str:
         """Of the pack and of what the recipe says: a result counts as long as this stays."""
-        return digest_of([self.row.pack, said_by(load_recipe(RECIPE, self.changes))])
+        before = [self.first.digest] if self.first else []
+        return digest_of([self.row.pack, said_by(load_recipe(RECIPE, self.changes)), *before])
+
+    @property
+    def first(self) -> Job | None:
+        """The training that it goes on from."""
+        if not self.row.after:
+            return None
+        return Job(replace(self.row, changes=self.row.after, after=()), self.seed)
 
     @property
     def folder(self) -> str:
@@ -187,6 +201,9 @@ def train(job: Job, packs: Path, runs: Path) -> None:
     out = runs / job.folder
     pack = packs / f"{job.row.pack}.zip"
     command = ["saccade", "train", RECIPE, "--data", str(pack), "--out", str(out), *job.changes]
+    if job.first:
+        train(job.first, packs, runs)
+        command.append(f"init={runs / job.first.folder}")
     if not run_single(command, Path(f"{out}.log")):
         print(f"{job.folder}: FAILED, see {out}.log", flush=True)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,19 @@ def test_rows_of_a_part_change_one_key_of_the_recipe() -> None:
     for name, rows in detection.TABLES.items():
         for row in rows:
             load_recipe(detection.RECIPE, row.arguments)
-            assert name == "scratch" or len(row.changes) <= 1
+            assert name in ("scratch", "augmentation") or len(row.changes) <= 1
+
+
+def test_a_row_that_goes_on_has_a_digest_of_its_own_and_knows_its_first_part() -> None:
+    rows = detection.TABLES["scratch"]
+    (more,) = [row for row in rows if row.after]
+    job = detection.Job(more, 1)
+    assert job.first is not None
+    assert job.first.first is None
+    (whole,) = [row for row in rows if row.arguments == more.after]
+    assert job.first.digest == detection.Job(whole, 1).digest
+    alone = detection.Job(replace(more, after=()), 1)
+    assert job.digest != alone.digest
 
 
 def test_a_training_that_several_tables_show_is_run_once() -> None:

@@ -154,7 +154,8 @@ class _Part:
             scores, places = self._scores(*self.inner.search(rows, ask))
             if not self.dead and ask == k:  # sorted and whole as it is
                 found = ids[places]
-                if (none := places < 0).any():
+                if (places[:, -1] < 0).any():  # padded at its end
+                    none = places < 0
                     found[none], scores[none] = -1, -np.inf
                 return found, scores
             found = np.where(places >= 0, ids[places], -1)

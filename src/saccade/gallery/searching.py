@@ -238,11 +238,15 @@ class Searcher:
             ids, scores = best(ids, self._exact(queries, ids, index.codec), k)
         else:
             ids, scores = index.search(queries, k, threads=self._threads)
+        np.minimum(scores, 1.0, out=scores)  # rounding may exceed 1 by an ulp
+        if not (ids[:, -1] < 0).any():  # whole, as nearly always
+            np.maximum(scores, -1.0, out=scores)
+            return ids, scores
         # A graph or a few lists may not lead to k items although there are: then look at all.
         short = (ids >= 0).sum(axis=1) < min(k, len(index))
         if short.any():
             ids[short], scores[short] = self._scanned(queries[short], k)
-        np.clip(scores, -1.0, 1.0, out=scores, where=ids >= 0)  # rounding may exceed 1 by an ulp
+        np.clip(scores, -1.0, 1.0, out=scores, where=ids >= 0)
         return ids, scores
 
     def _exact(
