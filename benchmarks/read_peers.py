@@ -292,7 +292,8 @@ def draw_pages(folder: Path, count: int) -> TextPageSet:
     from saccade_train.synth import ASCII, FontSet, PageSource, find_fonts, preset
 
     held_out = find_fonts(ASCII).split(0.2)[1]
-    families = {font.root: font for font in held_out.fonts if font.is_plain}
+    whole = [font for font in held_out.fonts if not FontSet((font,)).missing(ASCII)]
+    families = {font.root: font for font in whole if font.is_plain}
     chosen = [families[root] for root in sorted(families)][:: max(1, len(families) // count)]
     labels = []
     for number, font in enumerate(chosen[:count]):

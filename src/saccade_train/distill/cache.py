@@ -28,7 +28,7 @@ from saccade.errors import TrainingError
 from saccade.imaging.prepare import Prepare
 from saccade_train._types import Image
 
-from .teachers import Teacher
+from .teacher import Teacher
 
 __all__ = ["answer_key", "soft_labels"]
 

@@ -22,7 +22,7 @@ from saccade.runtime import available_threads
 from saccade.runtime.onnx_runtime import OnnxRuntimeSession
 from saccade_train.recipes.schema_distill import TeacherOptions
 
-from .teachers import IMAGENET_MEAN, IMAGENET_STD, Taught
+from .teacher import IMAGENET_MEAN, IMAGENET_STD, Taught
 
 __all__ = ["OnnxTeacher"]
 
@@ -33,7 +33,7 @@ _EPS = 1e-12
 
 
 class OnnxTeacher:
-    """See :class:`.teachers.Teacher`.
+    """See :class:`.teacher.Teacher`.
 
     Args:
         path: The .onnx file.
@@ -95,7 +95,7 @@ class OnnxTeacher:
 
     @torch.no_grad()
     def look(self, images: Tensor, layers: Sequence[str] = ()) -> Taught:
-        """See :class:`.teachers.Teacher`; pictures of another size are resized."""
+        """See :class:`.teacher.Teacher`; pictures of another size are resized."""
         if layers:
             raise OptionError(
                 f"teacher {self.source}: an ONNX graph shows no layers, but terms look at "

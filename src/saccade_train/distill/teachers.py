@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -30,53 +29,14 @@ from saccade_train.training.checkpoint import load_tensors, network_alone
 from saccade_train.training.initial import weights_file
 
 from .layers import with_features
+from .onnx_teacher import OnnxTeacher
+from .teacher import IMAGENET_MEAN, IMAGENET_STD, Taught, Teacher
 
-__all__ = ["Taught", "Teacher", "TorchTeacher", "align_classes", "open_teacher", "still_dropout"]
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-
-
-class Taught(NamedTuple):
-    """What a teacher says about a batch."""
-
-    logits: Tensor
-    """float32 (N, C), without gradient; the student's classes in the student's order."""
-    features: dict[str, Tensor]
-    """Outputs of its layers, by name."""
-
-
-class Teacher(Protocol):
-    """A finished classifier."""
-
-    name: str
-    """What the recipe calls it."""
-    source: str
-    """Where it came from, for messages."""
-    num_classes: int
-    classes: tuple[str, ...] | None
-    """Names of its classes, if they are known."""
-    mean: tuple[float, float, float]
-    """Its pictures are (RGB / 255 - mean) / std."""
-    std: tuple[float, float, float]
-    prepare: Prepare | None
-    """Its own preparation for evaluation, if it is known."""
-    fingerprint: str
-    """Of its weights, and of all that changes its answers: 64 hex digits."""
-    notes: tuple[str, ...]
-    """What the user should know."""
-
-    def to(self, device: torch.device) -> None:
-        """Move to where pictures will be."""
-        ...
-
-    def look(self, images: Tensor, layers: Sequence[str] = ()) -> Taught:
-        """Answer about normalised pictures, float32 (N, 3, H, W)."""
-        ...
+__all__ = ["TorchTeacher", "align_classes", "open_teacher", "still_dropout"]
 
 
 class TorchTeacher:
-    """A classifier of ours as a teacher; see :class:`Teacher`.
+    """A classifier of ours as a teacher; see :class:`.teacher.Teacher`.
 
     Args:
         network: its parameters are frozen here.
@@ -114,12 +74,12 @@ class TorchTeacher:
         self.fingerprint = fingerprint
 
     def to(self, device: torch.device) -> None:
-        """See :class:`Teacher`."""
+        """See :class:`.teacher.Teacher`."""
         self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.no_grad()
     def look(self, images: Tensor, layers: Sequence[str] = ()) -> Taught:
-        """See :class:`Teacher`."""
+        """See :class:`.teacher.Teacher`."""
         logits, features = with_features(self.network, images, layers)
         return Taught(logits.float(), features)
 
@@ -146,8 +106,6 @@ def open_teacher(options: TeacherOptions, name: str) -> Teacher:
     if path.is_dir() or _run_of(path) is not None:
         return _from_run(path, options, name)
     if path.suffix.lower() == ".onnx" or source in zoo.names():
-        from .onnx_teacher import OnnxTeacher
-
         return OnnxTeacher(zoo.find(source), options, name)
     if not path.is_file():
         hint = ""

@@ -23,7 +23,8 @@ from saccade.errors import OptionError
 from saccade_train._types import Image
 from saccade_train.augment.mixing import mix_batch
 from saccade_train.distill.cache import soft_labels
-from saccade_train.distill.teachers import Taught, Teacher, align_classes, open_teacher
+from saccade_train.distill.teacher import Taught, Teacher
+from saccade_train.distill.teachers import align_classes, open_teacher
 from saccade_train.recipes import DistillRecipe
 from saccade_train.recipes.schema_distill import TeacherOptions
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from saccade_train.distill.layers import feature_shapes, find_layers, with_features
-from saccade_train.distill.teachers import Taught, Teacher, TorchTeacher, still_dropout
+from saccade_train.distill.teacher import Taught, Teacher
+from saccade_train.distill.teachers import TorchTeacher, still_dropout
 from saccade_train.distill.terms import LEARNED_TERMS, check_term, learned_term, term_loss
 from saccade_train.models.classifier import Classifier, build_classifier
 from saccade_train.recipes import DistillRecipe

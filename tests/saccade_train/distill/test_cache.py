@@ -15,7 +15,7 @@ from saccade.errors import TrainingError
 from saccade.imaging.prepare import Prepare
 from saccade_train.distill import cache
 from saccade_train.distill.cache import soft_labels
-from saccade_train.distill.teachers import Taught
+from saccade_train.distill.teacher import Taught
 
 PREPARE = Prepare(4, 4, "stretch")
 

@@ -103,13 +103,14 @@ def test_it_comes_to_agree_with_its_teacher(place: Path, tmp_path: Path) -> None
         augment={"crop": {"area": [0.5, 1.0]}},
         epochs=10,
         eval_every=10,
-        optimiser={"lr": 0.02},
+        optimiser={"name": "adamw", "lr": 0.003},
         schedule={"kind": "constant"},
         seed=0,
     )
     values = losses(tmp_path / "run")
     assert len(values) == 30
-    assert sum(values[-5:]) < 0.2 * sum(values[:5])
+    # 0.01 to 0.2 with other seeds and processors; a student that learns nothing stays at 1.
+    assert sum(values[-5:]) < 0.4 * sum(values[:5])
 
 
 @pytest.mark.parametrize("cached", [False, True], ids=["train", "cached"])
