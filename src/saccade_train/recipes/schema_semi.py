@@ -98,6 +98,9 @@ class MiningOptions(_Part):
     round_epochs: tuple[Positive, ...] = ()
     """Epochs of round 0, 1, ..., the last one for all that follow; empty: ``epochs`` in each. With
     pseudo labels an epoch has more steps, so fewer of them cost as much."""
+    augment: AugmentOptions | None = None
+    """Of rounds 1 and up, where it is another one: students that learn under more noise than their
+    teachers did may become better than they are (Noisy Student, arXiv 1911.04252)."""
     stop_early: bool = False
     """End when neither the number of pseudo labels nor the score has risen."""
 
@@ -118,4 +121,6 @@ class MiningRecipe(ClassifyRecipe):
         each = self.mining.round_epochs
         if each:
             values["epochs"] = each[min(round_, len(each) - 1)]
+        if round_ and self.mining.augment is not None:
+            values["augment"] = self.mining.augment
         return ClassifyRecipe.model_validate(values)

@@ -289,13 +289,15 @@ class DirectionMaker:
 def _as_found(quad: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     """Move the sides of a labelled line by as much as a detector's are off; mostly outwards.
 
-    By shares of the line's height: its ends by -0.1 to 0.4, its top and bottom by -0.08 to 0.2.
+    By shares of the line's height: its ends by -0.2 to 0.25, its top and bottom by -0.12 to 0.22.
+    Of 1,856 lines that the shipped detector found on 40 training receipts, the middle nine tenths
+    lie from -0.19 to 0.22 and from -0.10 to 0.21.
     """
     along, down = quad[1] - quad[0], quad[3] - quad[0]
     height = float(np.linalg.norm(down))
     along = along / max(float(np.linalg.norm(along)), 1e-6) * height
-    left, right = rng.uniform(-0.1, 0.4, 2)
-    top, bottom = rng.uniform(-0.08, 0.2, 2)
+    left, right = rng.uniform(-0.2, 0.25, 2)
+    top, bottom = rng.uniform(-0.12, 0.22, 2)
     moves = (-left * along - top * down, right * along - top * down,
              right * along + bottom * down, -left * along + bottom * down)  # fmt: skip
     return quad + np.stack(moves).astype(np.float32)

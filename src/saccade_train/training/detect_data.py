@@ -88,8 +88,8 @@ def open_detect_data(data: Places, val: Places, options: BoxData, *, seed: int =
         raise DatasetError(f"{joined.place}: no annotations: not one box to learn from")
     if not evaluated.counts().any():
         raise DatasetError(
-            f"{evaluated.place}: no annotations: not one box to evaluate with; name another place "
-            "with --val"
+            f"{evaluated.place}: not one box on the {len(evaluated)} pictures to evaluate with; "
+            "name another place with --val, or hold out more pictures (data.holdout)"
         )
     if not options.negatives:
         with_boxes = [i for i, sample in enumerate(counting.samples) if len(sample.boxes)]

@@ -51,6 +51,15 @@ def test_shipped_recipe() -> None:
     assert [recipe.of_round(number).epochs for number in (0, 1, 2, 4)] == [60, 60, 40, 40]
 
 
+def test_later_rounds_may_learn_under_more_noise() -> None:
+    recipe = load_recipe("mining_small", ["mining.augment={cutmix: 1.0, policy: randaugment}"])
+    assert recipe.of_round(0).augment == load_recipe("mining_small").augment
+    assert recipe.of_round(2).augment.cutmix == 1.0
+    assert recipe.of_round(2).augment.policy == "randaugment"
+    with pytest.raises(OptionError, match="cutmux"):
+        load_recipe("mining_small", ["mining.augment={cutmux: 1.0}"])
+
+
 def test_rounds_and_their_report(mined: Path) -> None:
     first, *later = read_rounds(mined)
     assert (first.threshold, first.kept, first.empty_classes) == (None, 0, ())

@@ -228,7 +228,7 @@ def test_bad_data_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no annotations: not one box to learn from"):
         open_detect_data(bare, (), BoxData(negatives=True))
     good = write_shapes(tmp_path / "good", 3)
-    with pytest.raises(DatasetError, match="not one box to evaluate with"):
+    with pytest.raises(DatasetError, match="not one box on the"):
         open_detect_data(good, bare, BoxData())
     other = write_shapes(tmp_path / "other", 2, names=("blue", "green"))
     with pytest.raises(DatasetError, match="the class 'green' of 2 boxes is unknown to the train"):
