@@ -2,7 +2,8 @@
 
     python benchmarks/mainbody_data.py --packs FOLDER --out pasted.zip [--count 2000]
 
-The things are the 81 studio pictures of ``ret_grocerystore81``; the grounds are drawn, or are cut
+The things are the 81 studio pictures of ``ret_grocerystore81``, and as many packages that are drawn
+from nothing; the grounds are drawn, or are cut
 from where the photographs of the other open packs show no object. All have an open licence.
 """
 
@@ -68,7 +69,7 @@ def main() -> None:
         print(problem)
     grounds = grounds_of(arguments.packs)
     print(f"{len(cutouts)} things, {len(grounds)} grounds")
-    source = ObjectSource(cutouts, grounds, most=4, least_size=0.2)
+    source = ObjectSource(cutouts, grounds, most=4, packages=0.5, least_size=0.2)
     for _ in write_objects(source, arguments.out, arguments.count):
         pass
 

@@ -211,6 +211,15 @@ def objects(
     ] = None,
     side: Annotated[int, typer.Option(min=32, max=4096, help="Of the pictures, in pixels.")] = 352,
     most: Annotated[int, typer.Option(min=1, max=100, help="Things in a picture.")] = 5,
+    packages: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Share of things that are packages drawn from nothing, with the cut-outs for "
+            "prints, so that a print is not taken for a thing. They are called 'package'.",
+        ),
+    ] = 0.0,
     tolerance: Annotated[
         int,
         typer.Option(min=0, max=255, help="How far a plain ground may differ from its colour."),
@@ -232,7 +241,7 @@ def objects(
     found, more = read_photographs(photographs or [])
     for problem in problems + more:
         complain(problem)
-    source = ObjectSource(things, found, side=side, most=most, seed=seed)
+    source = ObjectSource(things, found, side=side, most=most, packages=packages, seed=seed)
     for _ in progress(write_objects(source, out, count, split=split), count, "Pasting"):
         pass
     left_out = f", {len(problems)} left out" if problems else ""

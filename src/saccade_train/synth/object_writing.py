@@ -94,7 +94,7 @@ def write_objects(
     """
     packed = out.suffix.lower() == ".zip"
     refuse_taken(out, packed)
-    classes = tuple(sorted({cutout.label for cutout in source.cutouts}))
+    classes = source.labels
     with staging(out, packed) as folder:
         (folder / "images").mkdir()
         names, samples = [], []

@@ -22,6 +22,7 @@ from ._types import Picture
 from .cutouts import Cutout
 from .draws import pick, whole
 from .geometry import project, rotation, scaling, tilt, translation
+from .packages import PACKAGE, draw_package
 
 __all__ = ["ObjectPicture", "ObjectSource"]
 
@@ -58,6 +59,8 @@ class ObjectSource:
         photographs: RGB pictures to cut grounds from. None: all grounds are drawn.
         side: of the pictures, in pixels.
         most: the largest number of things in a picture.
+        packages: the share of things that are packages drawn from nothing, with cut-outs for
+            prints; see :mod:`.packages`.
         least_size: the shortest length of a thing's longer side, as a share of the picture's.
         empty: the share of pictures with nothing on them.
         drawn: the share of grounds that are drawn, where there are photographs.
@@ -71,6 +74,7 @@ class ObjectSource:
     photographs: Sequence[Picture] = ()
     side: int = 352
     most: int = 5
+    packages: float = 0.0
     least_size: float = 0.15
     empty: float = 0.03
     drawn: float = 0.5
@@ -83,7 +87,7 @@ class ObjectSource:
             raise OptionError(f"side={self.side}: choose 32 to 4096 pixels")
         if self.most < 1:
             raise OptionError(f"most={self.most}: at least one thing")
-        for name in ("least_size", "empty", "drawn"):
+        for name in ("packages", "least_size", "empty", "drawn"):
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise OptionError(f"{name}={value}: a share, 0 to 1")
@@ -128,7 +132,7 @@ class ObjectSource:
         rng: np.random.Generator,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], str] | None:
         """Lay one more thing on the picture, unless it would hide others; notes its cover."""
-        thing = pick(rng, self.cutouts)
+        thing = self._thing(rng)
         largest = 0.9 if count == 1 else 0.9 / math.sqrt(count) + 0.1
         for _ in range(_TRIES):
             matrix = self._placing(thing, largest, rng)
@@ -160,6 +164,17 @@ class ObjectSource:
             box = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
             return picture, np.array(box, np.float32), thing.label
         return None
+
+    def _thing(self, rng: np.random.Generator) -> Cutout:
+        if rng.random() >= self.packages:
+            return pick(rng, self.cutouts)
+        return draw_package(rng, self.cutouts if rng.random() < 0.7 else ())
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All that samples may hold, in order of the alphabet."""
+        more = {PACKAGE} if self.packages else set()
+        return tuple(sorted({cutout.label for cutout in self.cutouts} | more))
 
     def _placing(
         self, thing: Cutout, largest: float, rng: np.random.Generator

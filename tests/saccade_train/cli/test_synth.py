@@ -149,14 +149,16 @@ def studio(tmp_path: Path) -> Path:
 
 def test_things_are_pasted_as_coco_and_can_be_trained_on(tmp_path: Path, studio: Path) -> None:
     out = tmp_path / "pasted.zip"
-    done = saccade("objects", studio, out, "--count", 12, "--side", 96, "--most", 3)
+    done = saccade(
+        "objects", studio, out, "--count", 12, "--side", 96, "--most", 3, "--packages", 0.5
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     *told, summary = done.stderr.splitlines()
     assert len([line for line in told if "gradient.png" in line and "not plain" in line]) == 1
     assert summary.endswith("12 pictures of 2 cut-outs, 1 left out")
     pictures = open_detection(out, "train")
-    assert pictures.classes == ("box", "jar")
+    assert pictures.classes == ("box", "jar", "package")
     assert len(pictures) == 12
     assert not pictures.problems
     assert pictures.box_count >= 12

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from saccade.errors import DatasetError, OptionError
 from saccade_train.synth.cutouts import Cutout, cut_out
 from saccade_train.synth.objects import ObjectSource
+from saccade_train.synth.packages import PACKAGE, draw_package
 
 
 def studio(
@@ -121,8 +122,37 @@ def test_things_stay_visible_and_empty_pictures_come(disc: Cutout) -> None:
         ({"side": 8}, "side=8"),
         ({"most": 0}, "most=0"),
         ({"empty": 1.5}, "empty=1.5"),
+        ({"packages": -1.0}, "packages=-1"),
     ],
 )
 def test_options_out_of_range_are_refused(options: dict, message: str, disc: Cutout) -> None:
     with pytest.raises(OptionError, match=message):
         ObjectSource(**{"cutouts": [disc], **options})
+
+
+@pytest.mark.parametrize("number", range(24))
+def test_a_package_fills_its_outline(number: int, disc: Cutout) -> None:
+    """Boxes and cans: one piece, without holes, that touches all four sides of its picture."""
+    package = draw_package(np.random.default_rng(number), [disc])
+    again = draw_package(np.random.default_rng(number), [disc])
+    assert np.array_equal(package.image, again.image)
+    assert package.label == PACKAGE
+    height, width = package.cover.shape
+    assert package.image.shape == (height, width, 3)
+    assert min(height, width) >= 40
+    thing = package.cover > 127
+    for edge in (thing[:2], thing[-2:], thing[:, :2], thing[:, -2:]):
+        assert edge.any()
+    count, parts = cv2.connectedComponents(thing.astype(np.uint8))
+    assert np.bincount(parts.ravel())[1:].max() >= 0.99 * thing.sum(), count
+    _, ground = cv2.connectedComponents(np.pad(~thing, 1, constant_values=True).astype(np.uint8))
+    hidden = (ground > 0) & (ground != ground[0, 0])
+    assert hidden.sum() <= 0.01 * thing.sum()
+
+
+def test_packages_come_in_their_share(disc: Cutout) -> None:
+    source = ObjectSource([disc], side=96, most=4, packages=0.5, empty=0)
+    assert source.labels == ("disc", PACKAGE)
+    labels = [label for number in range(60) for label in source[number].labels]
+    assert 0.3 < labels.count(PACKAGE) / len(labels) < 0.7
+    assert ObjectSource([disc]).labels == ("disc",)
