@@ -24,7 +24,7 @@ SMALL: dict[str, Any] = {
         "workers": 1,
     },
     "augment": {"crop": {"kind": "pad", "pad": 2, "fill": "reflect"}},
-    "optimiser": {"lr": 0.05},
+    "optimiser": {"name": "adamw", "lr": 0.005},
     "batch_size": 6,
     "log_every": 2,
     "save_seconds": 3600,

@@ -278,10 +278,10 @@ def test_found_places_lie_around_the_labelled_ones() -> None:
     assert np.allclose(moves[:, 0, 0], moves[:, 3, 0])
     assert np.allclose(moves[:, 1, 0], moves[:, 2, 0])
     for outwards, low, high in (
-        (-moves[:, 0, 0], -0.1, 0.4),
-        (moves[:, 1, 0], -0.1, 0.4),
-        (-moves[:, 0, 1], -0.08, 0.2),
-        (moves[:, 2, 1], -0.08, 0.2),
+        (-moves[:, 0, 0], -0.2, 0.25),
+        (moves[:, 1, 0], -0.2, 0.25),
+        (-moves[:, 0, 1], -0.12, 0.22),
+        (moves[:, 2, 1], -0.12, 0.22),
     ):
         assert low <= outwards.min() < low + 0.01
         assert high - 0.01 < outwards.max() <= high
