@@ -69,7 +69,7 @@ def main() -> None:
         print(problem)
     grounds = grounds_of(arguments.packs)
     print(f"{len(cutouts)} things, {len(grounds)} grounds")
-    source = ObjectSource(cutouts, grounds, most=4, packages=0.5, least_size=0.2)
+    source = ObjectSource(cutouts, grounds, most=3, packages=0.5, least_size=0.3)
     for _ in write_objects(source, arguments.out, arguments.count):
         pass
 

@@ -132,13 +132,14 @@ class ObjectSource:
         rng: np.random.Generator,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], str] | None:
         """Lay one more thing on the picture, unless it would hide others; notes its cover."""
-        thing = self._thing(rng)
+        whole_thing = self._thing(rng)
         largest = 0.9 if count == 1 else 0.9 / math.sqrt(count) + 0.1
+        growth = max(largest, self.least_size) / self.least_size
         for _ in range(_TRIES):
-            matrix = self._placing(thing, largest, rng)
+            thing = _resized(whole_thing, self.side * self.least_size * growth ** rng.random())
+            matrix = self._placing(thing, rng)
             size = (self.side, self.side)
-            flags = cv2.INTER_AREA if abs(np.linalg.det(matrix[:2, :2])) < 0.4 else cv2.INTER_LINEAR
-            cover = cv2.warpPerspective(thing.cover, matrix, size, flags=flags) / np.float32(255)
+            cover = cv2.warpPerspective(thing.cover, matrix, size) / np.float32(255)
             # Its area without the picture's frame, of the corners' quadrangle.
             corners = project(matrix, _corners(thing))
             full = cv2.contourArea(corners) * float((thing.cover > 127).mean())
@@ -150,13 +151,8 @@ class ObjectSource:
             for other in covers:
                 other *= 1 - cover
             covers.append(cover.copy())
-            colours = cv2.warpPerspective(
-                _recoloured(thing.image, rng),
-                matrix,
-                size,
-                flags=flags,
-                borderMode=cv2.BORDER_REPLICATE,
-            )
+            lit = _recoloured(thing.image, rng)
+            colours = cv2.warpPerspective(lit, matrix, size, borderMode=cv2.BORDER_REPLICATE)
             picture = _shaded(picture, cover, rng)
             picture = picture + cover[..., None] * (colours.astype(np.float32) - picture)
             rows = np.flatnonzero((cover > 0.5).any(axis=1))
@@ -172,34 +168,41 @@ class ObjectSource:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """All that samples may hold, in order of the alphabet."""
+        """All labels that samples may have, in order of the alphabet."""
         more = {PACKAGE} if self.packages else set()
         return tuple(sorted({cutout.label for cutout in self.cutouts} | more))
 
-    def _placing(
-        self, thing: Cutout, largest: float, rng: np.random.Generator
-    ) -> NDArray[np.float64]:
-        """Where and how it lies: mirrored, tilted, scaled, turned, moved."""
+    def _placing(self, thing: Cutout, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Where and how it lies: tilted, mirrored, squeezed, turned, moved."""
         height, width = thing.cover.shape
-        draws = rng.random(8)
-        length = self.least_size * (max(largest, self.least_size) / self.least_size) ** draws[0]
-        scale = length * self.side / max(height, width)
-        squeeze = 0.85 + 0.3 * draws[1]
-        mirror = np.diag([-1.0, 1.0, 1.0]) if draws[2] < 0.5 else np.eye(3)
-        degrees = 360 * draws[3] if draws[4] < 0.25 else 24 * (draws[3] - 0.5)
+        draws = rng.random(6)
         shifts = 0.12 * (rng.random((4, 2)) - 0.5) * [width, height]
-        x = self.side * (0.05 + 0.9 * draws[5])
-        y = self.side * (0.05 + 0.9 * draws[6])
-        middle = tilt(width, height, shifts)
-        centred = translation(-width / 2, -height / 2) @ middle
-        return np.asarray(
-            translation(x, y)
-            @ rotation(degrees)
-            @ scaling(scale * squeeze, scale / squeeze)
-            @ mirror
-            @ centred,
-            np.float64,
+        mirror = -1.0 if draws[0] < 0.5 else 1.0
+        squeeze = 0.85 + 0.3 * draws[1]
+        degrees = 360 * draws[2] if draws[3] < 0.25 else 24 * (draws[2] - 0.5)
+        x, y = (self.side * (0.05 + 0.9 * draw) for draw in draws[4:])
+        steps = (
+            tilt(width, height, shifts),
+            translation(-width / 2, -height / 2),
+            scaling(mirror * squeeze, 1 / squeeze),
+            rotation(degrees),
+            translation(x, y),
         )
+        matrix = np.eye(3)
+        for step in steps:
+            matrix = step @ matrix
+        return matrix
+
+
+def _resized(thing: Cutout, length: float) -> Cutout:
+    """With a longer side of so many pixels, at least 4."""
+    scale = max(4.0, length) / max(thing.cover.shape)
+    size = tuple(max(2, round(side * scale)) for side in thing.cover.shape[::-1])
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    image, cover = (
+        cv2.resize(part, size, interpolation=how) for part in (thing.image, thing.cover)
+    )
+    return Cutout(np.asarray(image, np.uint8), np.asarray(cover, np.uint8), thing.label)
 
 
 def _corners(thing: Cutout) -> NDArray[np.float32]:
