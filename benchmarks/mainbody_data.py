@@ -3,8 +3,8 @@
     python benchmarks/mainbody_data.py --packs FOLDER --out pasted.zip [--count 2000]
 
 The things are the 81 studio pictures of ``ret_grocerystore81``, and as many packages that are drawn
-from nothing; the grounds are drawn, or are cut
-from where the photographs of the other open packs show no object. All have an open licence.
+from nothing; the grounds are drawn, or are cut from where the photographs of the other open packs
+show no object. All have an open licence.
 """
 
 from __future__ import annotations

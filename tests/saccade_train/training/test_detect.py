@@ -70,15 +70,14 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_detector_learns_a_handful_of_pictures_by_heart(tmp_path: Path, shapes: Path) -> None:
     recipe = tiny(
         loss={"assigner": "switch", "switch_epoch": 30},
-        epochs=100,
+        epochs=150,
         batch_size=6,
-        eval_every=100,
+        eval_every=150,
         log_every=10,
     )
     summary = train(recipe, shapes, tmp_path / "run", quiet=True, tensorboard=False)
-    # 0.85 to 1 and 0.4 to 0.7, by processor; what learns nothing has less than 0.1.
-    assert summary.scores["map_50"] > 0.7
-    assert summary.scores["map"] > 0.3
+    assert summary.scores["map_50"] > 0.9
+    assert summary.scores["map"] > 0.4
     assert {"map_75", "map_medium", "mar_1", "mar_100"} <= summary.scores.keys()
     assert all(np.isfinite(value) for value in summary.scores.values())
     trained = load_trained(tmp_path / "run")

@@ -109,8 +109,7 @@ def test_it_comes_to_agree_with_its_teacher(place: Path, tmp_path: Path) -> None
     )
     values = losses(tmp_path / "run")
     assert len(values) == 30
-    # 0.01 to 0.2 with other seeds and processors; a student that learns nothing stays at 1.
-    assert sum(values[-5:]) < 0.4 * sum(values[:5])
+    assert sum(values[-5:]) < 0.2 * sum(values[:5])
 
 
 @pytest.mark.parametrize("cached", [False, True], ids=["train", "cached"])

@@ -78,11 +78,10 @@ def same_tensors(first: Path, second: Path) -> None:
 
 def test_it_learns_a_handful_of_pictures(tmp_path: Path, pictures: Path) -> None:
     optimiser = {"name": "adamw", "lr": 0.003}
-    recipe = tiny(epochs=15, eval_every=15, ema={}, loss={"smoothing": 0.1}, optimiser=optimiser)
+    recipe = tiny(epochs=25, eval_every=25, ema={}, loss={"smoothing": 0.1}, optimiser=optimiser)
     summary = train(recipe, pictures, tmp_path / "run", quiet=True, tensorboard=False)
-    # Nine queries, and three classes: 0.89 to 1, by seed and processor; by chance a third.
-    assert summary.scores["recall_at_1"] > 0.85
-    assert summary.scores["map"] > 0.8
+    assert summary.scores["recall_at_1"] == 1.0
+    assert summary.scores["map"] > 0.9
     assert summary.val_pictures == 9
     queries = open_classification(pictures, "val")
     gallery = open_classification(pictures, "train")
