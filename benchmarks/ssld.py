@@ -147,11 +147,16 @@ def _all() -> list[Job]:
 
 
 def train(job: Job, seed: int, packs: Path, runs: Path, ledger: Path, *, toy: bool = False) -> None:
-    """Run one training on one thread, unless it is finished, and write it down."""
-    if digest(job, seed, toy=toy) in finished(ledger):
+    """Run one training on one thread, unless it is finished, and write it down.
+
+    A finished one whose run is gone is repeated if others start from it.
+    """
+    out = runs / folder(job, seed)
+    needed = any(job.name in (other.teacher, other.init) for other in _all())
+    lost = needed and not (out / "summary.json").exists()
+    if digest(job, seed, toy=toy) in finished(ledger) and not lost:
         return
     labelled, pool = split(packs / PACK, SHARE, seed, runs / f"split-{seed}", toy=toy)
-    out = runs / folder(job, seed)
     command = ["saccade", "train", RECIPE]
     if job.teacher is not None:
         teacher = next(one for one in _all() if one.name == job.teacher)

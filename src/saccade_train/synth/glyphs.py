@@ -60,6 +60,8 @@ class _Face:
     def draw(self, character: str) -> _Glyph:
         advance = self._face.getlength(character)
         if character == " ":
+            # Fonts for formulas may state a blank of dozens of ems; nobody writes text with it.
+            advance = advance if advance <= self.size else self.size / 3
             glyph = _Glyph(np.zeros((0, 0), np.uint8), 0, 0, advance)
         else:
             core, (left, top) = self._face.getmask2(character, mode="L", anchor="ls")

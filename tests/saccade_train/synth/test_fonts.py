@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -131,3 +132,16 @@ def test_without_a_place_for_it_nothing_is_kept(
     (tmp_path / "file").write_text("in the way of a folder")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert len(find_fonts(ASCII, [font_file]))
+
+
+def test_blanks_are_no_wider_than_a_letter(
+    aileron: FontSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some fonts for formulas state a blank of 65 ems, which made lines too wide for OpenCV."""
+    face = aileron.fonts[0]
+    own = open_face(face, 32).draw(" ").advance
+    assert 0 < own < 16  # what is plausible stays
+    wide = open_face.__wrapped__(face, 32)
+    stub = SimpleNamespace(getlength=lambda character: 2097.0)
+    monkeypatch.setattr(wide, "_face", stub)
+    assert 8 < wide.draw(" ").advance < 16
