@@ -6,7 +6,7 @@ takes the 10,000 training pictures of ``cls_cifar10_subset.zip``, keeps the labe
 each class, drawn by the seed, and compares, one thread a training:
 
 - supervised: the labelled pictures alone. That is round 0 of the mining;
-- supervised, as long: the same for as many steps as FixMatch makes;
+- supervised, as long: the same for as many steps as the last round of the mining may make;
 - mining, round 1, 2, ... (``mining_small``), with the share of the pool that each round kept and
   how many of its pseudo labels were right;
 - FixMatch and FreeMatch (``fixmatch_small``, ``freematch_small``).
@@ -64,12 +64,12 @@ class Job:
 
     @property
     def long_epochs(self) -> int:
-        """Epochs on the labelled pictures in which as many steps are made as by FixMatch."""
-        other = load_recipe("fixmatch_small", TOY if self.toy else ())
-        total = 200 if self.toy else LABELLED
-        labelled = total * self.share // 100
-        steps = max(labelled, (total - labelled) // other.semi.mu) // other.batch_size
-        return round(other.epochs * steps / max(1, labelled // other.batch_size))
+        """Epochs on the labelled pictures with as many steps as the last round of the mining has
+        when it keeps the whole pool."""
+        recipe = load_recipe("mining_small")
+        assert isinstance(recipe, MiningRecipe)
+        last = 2 if self.toy else recipe.of_round(recipe.mining.rounds).epochs
+        return round(last * 100 / self.share)
 
     @property
     def folder(self) -> str:
