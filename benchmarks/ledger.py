@@ -7,13 +7,24 @@ import json
 import os
 import statistics
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from saccade_train.recipes import Recipe
 
-__all__ = ["add", "digest_of", "finished", "mean_and_spread", "run_single", "said_by"]
+__all__ = [
+    "add",
+    "digest_of",
+    "finished",
+    "is_due",
+    "mean_and_spread",
+    "run_and_add",
+    "run_single",
+    "said_by",
+    "score_table",
+]
 
 KEY = "digest"
 
@@ -48,6 +59,60 @@ def run_single(command: Sequence[str], log: Path) -> bool:
     environment = os.environ | {"SACCADE_THREADS": "1", "OMP_NUM_THREADS": "1"}
     with log.open("w") as file:
         return subprocess.run(command, stdout=file, stderr=file, env=environment).returncode == 0
+
+
+def is_due(ledger: Path, digest: str, out: Path, *, others_start_from_it: bool = False) -> bool:
+    """Whether a training has to be run: its result is not known, or its run is needed and gone."""
+    lost = others_start_from_it and not (out / "summary.json").exists()
+    return lost or digest not in finished(ledger)
+
+
+def run_and_add(
+    ledger: Path,
+    digest: str,
+    command: Sequence[str],
+    out: Path,
+    scores: Sequence[str],
+    **facts: Any,
+) -> None:
+    """Run a training on one thread and write its result down.
+
+    Args:
+        ledger: Where to.
+        digest: Of what decides about the result.
+        command: Without ``--out``.
+        out: Its run folder; what it says goes beside it.
+        scores: Which of its last scores count.
+        **facts: What else the ledger shall say of it.
+    """
+    began = time.monotonic()
+    if not run_single([*command, "--out", str(out)], Path(f"{out}.log")):
+        print(f"{out.name}: FAILED, see {out}.log", flush=True)
+        return
+    summary = json.loads((out / "summary.json").read_text())
+    entry = facts | {name: summary["last_scores"][name] for name in scores}
+    entry |= {name: summary[name] for name in ("steps", "parameters")}
+    entry |= {"seconds": round(time.monotonic() - began, 1)}
+    add(ledger, digest, entry)
+    print(json.dumps(entry), flush=True)
+
+
+def score_table(rows: dict[str, list[dict[str, Any]]], scores: Sequence[str]) -> str:
+    """A Markdown table of trainings.
+
+    Args:
+        rows: The name of each row with the ledger's lines, one a seed; rows without are left out.
+        scores: Its columns, shown in percent.
+    """
+    lines = [f"| what | {' | '.join(f'{name} %' for name in scores)} | seeds | steps | seconds |"]
+    lines.append("|---" * (4 + len(scores)) + "|")
+    for name, entries in rows.items():
+        if entries:
+            cells = [mean_and_spread([100 * entry[score] for entry in entries]) for score in scores]
+            seconds = statistics.mean(entry["seconds"] for entry in entries)
+            cells += [str(len(entries)), str(entries[0]["steps"]), f"{seconds:.0f}"]
+            lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def mean_and_spread(values: Sequence[float], digits: int = 1) -> str:

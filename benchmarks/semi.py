@@ -64,8 +64,7 @@ class Job:
 
     @property
     def long_epochs(self) -> int:
-        """Epochs on the labelled pictures with as many steps as the last round of the mining has
-        when it keeps the whole pool."""
+        """Of the labelled pictures: the steps of the mining's last round with the whole pool."""
         recipe = load_recipe("mining_small")
         assert isinstance(recipe, MiningRecipe)
         last = 2 if self.toy else recipe.of_round(recipe.mining.rounds).epochs

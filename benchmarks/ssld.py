@@ -25,14 +25,11 @@ trains nothing; ``--toy`` does everything with 200 pictures, into a ledger of it
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ledger import add, digest_of, finished, mean_and_spread, run_single
+from ledger import digest_of, finished, is_due, run_and_add, score_table
 from semi import PACK, split
 
 LEDGER = Path(__file__).parent / "results" / "ssld.jsonl"
@@ -96,6 +93,7 @@ TABLES: dict[str, tuple[Job, ...]] = {
     "ingredients": (
         _student("cross entropy", 'terms=[{"loss": "cross_entropy"}]'),
         _student("KL", 'terms=[{"loss": "kl"}]'),
+        _student("KL, twice the steps", 'terms=[{"loss": "kl"}]', f"epochs={ALL_EPOCHS * 2}"),
         TEACHERS[1],
         _student("weaker teacher's student", teacher="weaker teacher"),
         _student("teacher's batch-norm as learnt", options=("--bn", "eval")),
@@ -147,14 +145,10 @@ def _all() -> list[Job]:
 
 
 def train(job: Job, seed: int, packs: Path, runs: Path, ledger: Path, *, toy: bool = False) -> None:
-    """Run one training on one thread, unless it is finished, and write it down.
-
-    A finished one whose run is gone is repeated if others start from it.
-    """
-    out = runs / folder(job, seed)
+    """Run one training on one thread, unless it is finished, and write it down."""
+    out, known = runs / folder(job, seed), digest(job, seed, toy=toy)
     needed = any(job.name in (other.teacher, other.init) for other in _all())
-    lost = needed and not (out / "summary.json").exists()
-    if digest(job, seed, toy=toy) in finished(ledger) and not lost:
+    if not is_due(ledger, known, out, others_start_from_it=needed):
         return
     labelled, pool = split(packs / PACK, SHARE, seed, runs / f"split-{seed}", toy=toy)
     command = ["saccade", "train", RECIPE]
@@ -162,38 +156,21 @@ def train(job: Job, seed: int, packs: Path, runs: Path, ledger: Path, *, toy: bo
         teacher = next(one for one in _all() if one.name == job.teacher)
         command = ["saccade", "distill", "--student", RECIPE, *job.options]
         command += ["--teacher", str(runs / folder(teacher, seed))]
-    command += ["--data", str(labelled), "--out", str(out), *job.changes, f"seed={seed}"]
+    command += ["--data", str(labelled), *job.changes, f"seed={seed}"]
     command += ["--unlabelled", str(pool)] if job.pool else []
     command += ["epochs=2", "batch_size=16"] if toy else []
     if job.init is not None:
         start = next(one for one in _all() if one.name == job.init)
         command.append(f"init={runs / folder(start, seed)}")
-    began = time.monotonic()
-    if not run_single(command, Path(f"{out}.log")):
-        print(f"{out.name}: FAILED, see {out}.log", flush=True)
-        return
-    summary = json.loads((out / "summary.json").read_text())
-    entry = {"name": job.name, "seed": seed, "top1": summary["last_scores"]["top1"]}
-    entry |= {"steps": summary["steps"], "parameters": summary["parameters"]}
-    entry |= {"seconds": round(time.monotonic() - began, 1)}
-    add(ledger, digest(job, seed, toy=toy), entry)
-    print(f"{out.name}: top-1 {entry['top1']:.3f} in {entry['seconds']:.0f} s", flush=True)
+    run_and_add(ledger, known, command, out, ["top1"], name=job.name, seed=seed)
 
 
 def table(jobs: tuple[Job, ...], seeds: range, ledger: Path, *, toy: bool = False) -> str:
     """The Markdown table of what is finished."""
     done = finished(ledger)
-    lines = ["| what | top-1 % | seeds | steps | seconds |", "|---|---|---|---|---|"]
-    for job in jobs:
-        found = [done.get(digest(job, seed, toy=toy)) for seed in seeds]
-        entries = [entry for entry in found if entry is not None]
-        if entries:
-            top1 = mean_and_spread([100 * entry["top1"] for entry in entries])
-            seconds = statistics.mean(entry["seconds"] for entry in entries)
-            lines.append(
-                f"| {job.name} | {top1} | {len(entries)} | {entries[0]['steps']} | {seconds:.0f} |"
-            )
-    return "\n".join(lines)
+    keys = {job.name: [digest(job, seed, toy=toy) for seed in seeds] for job in jobs}
+    rows = {name: [done[key] for key in each if key in done] for name, each in keys.items()}
+    return score_table(rows, ["top1"])
 
 
 def main() -> None:

@@ -22,12 +22,10 @@ everything, into a ledger of its own.
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
-from ledger import add, digest_of, finished, mean_and_spread, run_single
+from ledger import digest_of, finished, is_due, run_and_add, score_table
 
 LEDGER = Path(__file__).parent / "results" / "transfer.jsonl"
 TEACHER = "lcnet_x1_0_shop91"
@@ -114,49 +112,29 @@ def digest(job: Job, seed: int, *, toy: bool = False) -> str:
 
 
 def train(job: Job, seed: int, packs: Path, runs: Path, ledger: Path, *, toy: bool = False) -> None:
-    """Run one training on one thread, unless it is finished, and write it down.
-
-    A finished classifier whose run is gone is repeated: others start from it.
-    """
-    out = runs / folder(job, seed)
-    lost = job in CLASSIFIERS and not (out / "summary.json").exists()
-    if digest(job, seed, toy=toy) in finished(ledger) and not lost:
+    """Run one training on one thread, unless it is finished, and write it down."""
+    out, known = runs / folder(job, seed), digest(job, seed, toy=toy)
+    if not is_due(ledger, known, out, others_start_from_it=job in CLASSIFIERS):
         return
     command = ["saccade", "train", job.recipe]
     if job.taught:
         command = ["saccade", "distill", "--student", job.recipe, "--teacher", TEACHER]
         command += [part for name in POOL for part in ("--unlabelled", str(packs / f"{name}.zip"))]
     command += [part for name in job.packs for part in ("--data", str(packs / f"{name}.zip"))]
-    command += ["--out", str(out), *job.changes, "eval_every=100000", f"seed={seed}"]
+    command += [*job.changes, "eval_every=100000", f"seed={seed}"]
     command += ["epochs=1"] if toy else []
     if job.init is not None:
         start = next(one for one in CLASSIFIERS if one.name == job.init)
         command.append(f"init={runs / folder(start, seed)}")
-    if not run_single(command, Path(f"{out}.log")):
-        print(f"{out.name}: FAILED, see {out}.log", flush=True)
-        return
-    summary = json.loads((out / "summary.json").read_text())
-    entry = {"name": job.name, "seed": seed}
-    entry |= {name: summary["last_scores"][name] for name in job.scores}
-    entry |= {name: summary[name] for name in ("steps", "seconds")}
-    add(ledger, digest(job, seed, toy=toy), entry)
-    print(json.dumps(entry), flush=True)
+    run_and_add(ledger, known, command, out, job.scores, name=job.name, seed=seed)
 
 
 def table(jobs: list[Job], seeds: range, ledger: Path, *, toy: bool = False) -> str:
     """The Markdown table of what is finished."""
-    done, scores = finished(ledger), jobs[0].scores
-    lines = [f"| start | {' | '.join(f'{name} %' for name in scores)} | seeds | steps | s |"]
-    lines.append("|---" * (4 + len(scores)) + "|")
-    for job in jobs:
-        found = [done.get(digest(job, seed, toy=toy)) for seed in seeds]
-        entries = [entry for entry in found if entry is not None]
-        if entries:
-            cells = [mean_and_spread([100 * entry[name] for entry in entries]) for name in scores]
-            seconds = statistics.mean(entry["seconds"] for entry in entries)
-            cells += [str(len(entries)), str(entries[0]["steps"]), f"{seconds:.0f}"]
-            lines.append(f"| {job.name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    done = finished(ledger)
+    keys = {job.name: [digest(job, seed, toy=toy) for seed in seeds] for job in jobs}
+    rows = {name: [done[key] for key in each if key in done] for name, each in keys.items()}
+    return score_table(rows, jobs[0].scores)
 
 
 def main() -> None:

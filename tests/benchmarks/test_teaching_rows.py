@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 
+import ledger
 import ssld
 import transfer
 from saccade_train.recipes import load_recipe
@@ -51,14 +52,14 @@ def test_what_others_start_from_is_repeated_when_its_run_is_gone(
         ran.append(out.name)
         return True
 
-    monkeypatch.setattr(module, "run_single", run)
+    monkeypatch.setattr(ledger, "run_single", run)
     if module is ssld:
         monkeypatch.setattr(ssld, "split", lambda *_, **__: (tmp_path / "l", tmp_path / "p"))
-    ledger = tmp_path / "ledger.jsonl"
+    results = tmp_path / "ledger.jsonl"
 
     def train() -> None:
         for job in (first, last):
-            module.train(job, 0, tmp_path, tmp_path, ledger)
+            module.train(job, 0, tmp_path, tmp_path, results)
 
     train()
     train()
