@@ -46,9 +46,9 @@ def mined(tmp_path_factory: pytest.TempPathFactory, scene: Scene) -> Path:
 def test_shipped_recipe() -> None:
     recipe = load_recipe("mining_small")
     assert isinstance(recipe, MiningRecipe)
-    assert [recipe.mining.threshold(number) for number in (1, 2, 4)] == [0.8] * 3
+    assert [recipe.mining.threshold(number) for number in (1, 2, 4)] == [0.4] * 3
     assert type(recipe.of_round(1)) is ClassifyRecipe
-    assert [recipe.of_round(number).epochs for number in (0, 1, 2, 4)] == [60, 60, 40, 40]
+    assert [recipe.of_round(number).epochs for number in (0, 1, 2, 4)] == [120, 20, 60, 60]
 
 
 def test_later_rounds_may_learn_under_more_noise() -> None:
