@@ -12,7 +12,8 @@ otherwise. Tables:
 - ``ingredients``: one thing changed at a time, as the authors' table has it (arXiv 2103.05959):
   the loss, the teacher, how long, batch-norm of the teacher, stage 2, the fix stage;
 - ``cost``: of one and two epochs with labels, with a teacher that is asked each step, and with one
-  that is asked once. The difference is the second epoch; the rest the first, and starting.
+  that is asked once. The difference is the second epoch; the rest the first, and starting;
+- ``backbones``: the wider students from which ``transfer.py`` begins.
 
 Seconds are those of the whole command.
 
@@ -81,6 +82,17 @@ TEACHERS = (
     Job("teacher", (*RESNET, "epochs=60")),
     Job("weaker teacher", (*RESNET, "epochs=8")),
 )
+# The width of PicoDet-S's backbone; a term that learns faster, see the ingredients.
+WIDER = (*COMMON, "model.arch=lcnet_x0_75", STRIDES)
+BACKBONES = (
+    Job("x0.75 alone", (*WIDER, "epochs=60")),
+    Job(
+        "x0.75 taught",
+        (*WIDER, 'terms=[{"loss": "kl"}]', "epochs=15"),
+        teacher="teacher",
+        pool=True,
+    ),
+)
 SECOND = ("optimiser.lr=0.001", "schedule.warmup_epochs=0")
 FIX = ('data.eval={"height": 40, "width": 40, "mode": "stretch"}', "data.cache_short=40")
 TABLES: dict[str, tuple[Job, ...]] = {
@@ -126,6 +138,7 @@ TABLES: dict[str, tuple[Job, ...]] = {
         _student("teacher cached, 1 epoch", "epochs=1", pool=False, options=("--cached",)),
         _student("teacher cached, 2 epochs", "epochs=2", pool=False, options=("--cached",)),
     ),
+    "backbones": BACKBONES,
 }
 
 
@@ -147,7 +160,7 @@ def _all() -> list[Job]:
 def train(job: Job, seed: int, packs: Path, runs: Path, ledger: Path, *, toy: bool = False) -> None:
     """Run one training on one thread, unless it is finished, and write it down."""
     out, known = runs / folder(job, seed), digest(job, seed, toy=toy)
-    needed = any(job.name in (other.teacher, other.init) for other in _all())
+    needed = job in BACKBONES or any(job.name in (one.teacher, one.init) for one in _all())
     if not is_due(ledger, known, out, others_start_from_it=needed):
         return
     labelled, pool = split(packs / PACK, SHARE, seed, runs / f"split-{seed}", toy=toy)
