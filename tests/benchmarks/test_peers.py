@@ -40,7 +40,7 @@ FLOPS = {
 
 
 def drawn(name: str) -> nn.Module:
-    """A peer whose BatchNorms do something."""
+    """A peer whose BatchNorms do something, and don't let values grow from layer to layer."""
     torch.manual_seed(0)
     model = PEERS[name].build(80)
     for module in model.modules():
@@ -48,7 +48,7 @@ def drawn(name: str) -> nn.Module:
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.normal_(module.bias, std=0.1)
             nn.init.normal_(module.running_mean, std=0.1)
-            nn.init.uniform_(module.running_var, 0.5, 1.5)
+            nn.init.uniform_(module.running_var, 1.5, 2.5)
     return model.eval()
 
 
@@ -93,7 +93,7 @@ def test_pixels_in_give_the_same(name: str) -> None:
     wanted = model(normalise(pictures, MEAN, STD))
     found = PeerPixels(model, MEAN, STD, (64, 64))(torch.from_numpy(pictures))
     for got, expected in zip(found, wanted, strict=True):
-        assert float((got - expected).abs().max()) < 1e-3 * float(expected.abs().max())
+        assert float((got - expected).abs().max()) < 1e-5 * float(expected.abs().max())
 
 
 @torch.inference_mode()
@@ -152,4 +152,4 @@ def test_exported_graph(name: str) -> None:
     with torch.inference_mode():
         wanted = model(normalise(pictures, MEAN, STD))
     for got, expected in zip((boxes, scores), wanted, strict=True):
-        assert np.abs(got - expected.numpy()).max() < 1e-3 * float(expected.abs().max())
+        assert np.abs(got - expected.numpy()).max() < 1e-5 * float(expected.abs().max())
