@@ -19,7 +19,8 @@ from onnx import helper, numpy_helper
 
 from saccade import zoo
 from saccade.datasets.classification import ClassificationSet, open_classification
-from saccade_train.evaluation import EvaluatedModel, open_model
+from saccade.modelfile import read_card
+from saccade.tasks.embed import Embedder
 
 PACKS = ("ret_grocerystore81", "cls_clothing10")
 CLASSES_OF = "lcnet_x1_0_shop91"
@@ -27,14 +28,13 @@ SCALE = 24.0
 """Of ArcFace in the recipe `goods`."""
 
 
-def embed(model: EvaluatedModel, pictures: ClassificationSet, *, mirrored: bool) -> np.ndarray:
+def embed(embedder: Embedder, pictures: ClassificationSet, *, mirrored: bool) -> np.ndarray:
     """Unit vectors of all pictures, float32 (N, D)."""
     parts = []
     for start in range(0, len(pictures), 32):
         numbers = range(start, min(len(pictures), start + 32))
         read = [pictures.read(number) for number in numbers]
-        images = [model.prepare(image[:, ::-1].copy() if mirrored else image) for image in read]
-        parts.append(model.run(np.stack(images))["embedding"])
+        parts.append(embedder.batch([image[:, ::-1] for image in read] if mirrored else read))
     return np.concatenate(parts)
 
 
@@ -66,18 +66,18 @@ def main() -> None:
     parser.add_argument("--packs", type=Path, required=True, help="folder of the .zip packs")
     parser.add_argument("-o", "--out", type=Path, required=True)
     given = parser.parse_args()
-    model, classes = open_model(given.model), open_model(CLASSES_OF).labels
+    embedder, classes = Embedder(given.model), read_card(zoo.find(CLASSES_OF)).labels
     vectors, labels = [], []
     for pack in PACKS:
         pictures = open_classification(given.packs / f"{pack}.zip", "train", classes)
         for mirrored in (False, True):
-            vectors.append(embed(model, pictures, mirrored=mirrored))
+            vectors.append(embed(embedder, pictures, mirrored=mirrored))
             labels.append(pictures.labels)
     means = class_means(np.concatenate(vectors), np.concatenate(labels), len(classes))
     onnx.save(with_logits(onnx.load(zoo.find(given.model)), means), given.out)
     for pack in PACKS:
         pictures = open_classification(given.packs / f"{pack}.zip", "val", classes)
-        scores = embed(model, pictures, mirrored=False) @ means.T
+        scores = embed(embedder, pictures, mirrored=False) @ means.T
         print(f"{pack} val: top-1 {(scores.argmax(1) == pictures.labels).mean():.3f}")
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import os
 import statistics
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,12 @@ __all__ = [
     "finished",
     "is_due",
     "mean_and_spread",
+    "places_of",
     "run_and_add",
     "run_single",
     "said_by",
     "score_table",
+    "trainings_parser",
 ]
 
 KEY = "digest"
@@ -97,22 +100,54 @@ def run_and_add(
     print(json.dumps(entry), flush=True)
 
 
-def score_table(rows: dict[str, list[dict[str, Any]]], scores: Sequence[str]) -> str:
-    """A Markdown table of trainings.
+def score_table(ledger: Path, rows: Mapping[str, Iterable[str]], scores: Sequence[str]) -> str:
+    """The Markdown table of the trainings that are finished.
 
     Args:
-        rows: The name of each row with the ledger's lines, one a seed; rows without are left out.
+        ledger: Where they are written down.
+        rows: The name of each row with its digests, one a seed; rows without results are left out.
         scores: Its columns, shown in percent.
     """
+    done = finished(ledger)
     lines = [f"| what | {' | '.join(f'{name} %' for name in scores)} | seeds | steps | seconds |"]
     lines.append("|---" * (4 + len(scores)) + "|")
-    for name, entries in rows.items():
+    for name, digests in rows.items():
+        entries = [done[digest] for digest in digests if digest in done]
         if entries:
             cells = [mean_and_spread([100 * entry[score] for entry in entries]) for score in scores]
             seconds = statistics.mean(entry["seconds"] for entry in entries)
             cells += [str(len(entries)), str(entries[0]["steps"]), f"{seconds:.0f}"]
             lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def trainings_parser(
+    words: str | None, *, runs: str, seeds: int, only: Iterable[str]
+) -> argparse.ArgumentParser:
+    """The options that comparisons of trainings have in common.
+
+    Args:
+        words: The module's docstring.
+        runs: Folder of the run folders, unless another is given.
+        seeds: How many, likewise.
+        only: What ``--only`` may choose.
+    """
+    parser = argparse.ArgumentParser(
+        description=words, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--packs", type=Path, required=True)
+    parser.add_argument("--runs", type=Path, default=Path(runs))
+    parser.add_argument("--seeds", type=int, default=seeds)
+    parser.add_argument("--only", choices=list(only), action="append", help="repeatable")
+    parser.add_argument("--table", action="store_true", help="train nothing, print what is there")
+    parser.add_argument("--toy", action="store_true")
+    return parser
+
+
+def places_of(given: argparse.Namespace, ledger: Path) -> tuple[Path, Path]:
+    """The folder of the run folders, and the ledger; toys have their own of both."""
+    runs: Path = (given.runs / "toy" if given.toy else given.runs).resolve()
+    return runs, runs / "toy.jsonl" if given.toy else ledger
 
 
 def mean_and_spread(values: Sequence[float], digits: int = 1) -> str:

@@ -19,7 +19,6 @@ trains nothing; ``--toy`` does everything with 200 pictures in a minute, into a 
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import zipfile
@@ -29,7 +28,16 @@ from typing import Any
 
 import numpy as np
 
-from ledger import add, digest_of, finished, mean_and_spread, run_single, said_by
+from ledger import (
+    add,
+    digest_of,
+    finished,
+    mean_and_spread,
+    places_of,
+    run_single,
+    said_by,
+    trainings_parser,
+)
 from saccade_train.recipes import MiningRecipe, Recipe, dump_recipe, load_recipe
 
 LEDGER = Path(__file__).parent / "results" / "semi.jsonl"
@@ -60,15 +68,9 @@ class Job:
         assert isinstance(recipe, MiningRecipe)
         if self.method == "mining":
             return recipe
-        return recipe.of_round(0).model_copy(update={"epochs": self.long_epochs})
-
-    @property
-    def long_epochs(self) -> int:
-        """Of the labelled pictures: the steps of the mining's last round with the whole pool."""
-        recipe = load_recipe("mining_small")
-        assert isinstance(recipe, MiningRecipe)
-        last = 2 if self.toy else recipe.of_round(recipe.mining.rounds).epochs
-        return round(last * 100 / self.share)
+        # As many steps as the last round has with the whole pool.
+        last = recipe.of_round(recipe.mining.rounds).epochs
+        return recipe.of_round(0).model_copy(update={"epochs": round(last * 100 / self.share)})
 
     @property
     def folder(self) -> str:
@@ -205,20 +207,11 @@ def table(share: int, seeds: range, ledger: Path, *, toy: bool = False) -> str:
 
 def main() -> None:
     """Train what is missing, print the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--packs", type=Path, required=True)
-    parser.add_argument("--runs", type=Path, default=Path("runs/semi"))
-    parser.add_argument("--seeds", type=int, default=3)
+    parser = trainings_parser(__doc__, runs="runs/semi", seeds=3, only=METHODS)
     parser.add_argument("--share", type=int, action="append", help="percent; default 10 and 25")
-    parser.add_argument("--only", choices=METHODS, action="append")
-    parser.add_argument("--table", action="store_true", help="train nothing, print what is there")
-    parser.add_argument("--toy", action="store_true")
     given = parser.parse_args()
     seeds, shares = range(given.seeds), given.share or [10, 25]
-    runs = (given.runs / "toy" if given.toy else given.runs).resolve()
-    ledger = runs / "toy.jsonl" if given.toy else LEDGER
+    runs, ledger = places_of(given, LEDGER)
     if not given.table:
         runs.mkdir(parents=True, exist_ok=True)
         for seed in seeds:

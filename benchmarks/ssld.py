@@ -25,12 +25,18 @@ trains nothing; ``--toy`` does everything with 200 pictures, into a ledger of it
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ledger import digest_of, finished, is_due, run_and_add, score_table
+from ledger import (
+    digest_of,
+    is_due,
+    places_of,
+    run_and_add,
+    score_table,
+    trainings_parser,
+)
 from semi import PACK, split
 
 LEDGER = Path(__file__).parent / "results" / "ssld.jsonl"
@@ -180,27 +186,15 @@ def train(job: Job, seed: int, packs: Path, runs: Path, ledger: Path, *, toy: bo
 
 def table(jobs: tuple[Job, ...], seeds: range, ledger: Path, *, toy: bool = False) -> str:
     """The Markdown table of what is finished."""
-    done = finished(ledger)
-    keys = {job.name: [digest(job, seed, toy=toy) for seed in seeds] for job in jobs}
-    rows = {name: [done[key] for key in each if key in done] for name, each in keys.items()}
-    return score_table(rows, ["top1"])
+    rows = {job.name: [digest(job, seed, toy=toy) for seed in seeds] for job in jobs}
+    return score_table(ledger, rows, ["top1"])
 
 
 def main() -> None:
     """Train what is missing, print the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--packs", type=Path, required=True)
-    parser.add_argument("--runs", type=Path, default=Path("runs/ssld"))
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", choices=TABLES, action="append", help="this table (repeatable)")
-    parser.add_argument("--table", action="store_true", help="train nothing, print what is there")
-    parser.add_argument("--toy", action="store_true")
-    given = parser.parse_args()
+    given = trainings_parser(__doc__, runs="runs/ssld", seeds=3, only=TABLES).parse_args()
     seeds, names = range(given.seeds), given.only or list(TABLES)
-    runs = (given.runs / "toy" if given.toy else given.runs).resolve()
-    ledger = runs / "toy.jsonl" if given.toy else LEDGER
+    runs, ledger = places_of(given, LEDGER)
     if not given.table:
         runs.mkdir(parents=True, exist_ok=True)
         # What others start from comes first.

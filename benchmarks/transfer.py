@@ -19,13 +19,19 @@ everything, into ledgers of its own.
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
 import detection
 import ssld
-from ledger import digest_of, finished, is_due, run_and_add, score_table
+from ledger import (
+    digest_of,
+    is_due,
+    places_of,
+    run_and_add,
+    score_table,
+    trainings_parser,
+)
 
 LEDGER = Path(__file__).parent / "results" / "transfer.jsonl"
 ALONE, TAUGHT = ssld.BACKBONES
@@ -97,27 +103,15 @@ def train(job: Job, seed: int, packs: Path, runs: Path, ledger: Path, *, toy: bo
 
 def table(jobs: list[Job], seeds: range, ledger: Path, *, toy: bool = False) -> str:
     """The Markdown table of what is finished."""
-    done = finished(ledger)
-    keys = {job.name: [digest(job, seed, toy=toy) for seed in seeds] for job in jobs}
-    rows = {name: [done[key] for key in each if key in done] for name, each in keys.items()}
-    return score_table(rows, jobs[0].scores)
+    rows = {job.name: [digest(job, seed, toy=toy) for seed in seeds] for job in jobs}
+    return score_table(ledger, rows, jobs[0].scores)
 
 
 def main() -> None:
     """Train what is missing, print the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--packs", type=Path, required=True)
-    parser.add_argument("--runs", type=Path, default=Path("runs/ssld"))
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--only", choices=TABLES, action="append", help="this table (repeatable)")
-    parser.add_argument("--table", action="store_true", help="train nothing, print what is there")
-    parser.add_argument("--toy", action="store_true")
-    given = parser.parse_args()
+    given = trainings_parser(__doc__, runs="runs/ssld", seeds=2, only=TABLES).parse_args()
     seeds, names = range(given.seeds), given.only or list(TABLES)
-    runs = (given.runs / "toy" if given.toy else given.runs).resolve()
-    ledger = runs / "toy.jsonl" if given.toy else LEDGER
+    runs, ledger = places_of(given, LEDGER)
     if not given.table:
         runs.mkdir(parents=True, exist_ok=True)
         classifiers = runs / "toy-ssld.jsonl" if given.toy else ssld.LEDGER
