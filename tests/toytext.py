@@ -143,7 +143,12 @@ def write_direction(path: Path, *, foreign: bool = False, swapped: bool = False)
 
 
 def write_recogniser(
-    path: Path, *, foreign: bool = False, metadata: bool = True, height: int = 32
+    path: Path,
+    *,
+    foreign: bool = False,
+    metadata: bool = True,
+    height: int = 32,
+    narrow: float = 0.0,
 ) -> Path:
     """Reads the colours of the lower half, a step every four columns."""
     graph = _Graph(foreign, ["N", 3, height, "W"] if foreign else ["N", height, "W", 3])
@@ -166,7 +171,7 @@ def write_recogniser(
         size=(height, 320),
         outputs=("probabilities",),
         labels=ALPHABET,
-        thresholds={"drop_score": 0.5},
+        thresholds={"drop_score": 0.5, "narrow": narrow},
     )
 
 

@@ -27,6 +27,7 @@ from saccade.text.ctc_decode import LineText, WordList, decode_beam, decode_gree
 from saccade.text.db_decode import DBOptions, Quads, decode_quads
 from saccade.text.ink import fit_to_ink
 from saccade.text.rotation import sides
+from saccade.text.sizes import reading_width, resized_width
 from saccade.text.tiling import OVERLAP, stitch
 
 __all__ = ["PlacedText", "TextDetector", "TextDirection", "TextRecogniser"]
@@ -234,7 +235,8 @@ class TextDirection:
         turned = np.empty(len(crops), np.float32)
         for start in range(0, len(crops), _DIRECTION_BATCH):
             part = crops[start : start + _DIRECTION_BATCH]
-            given = self._graph.run(_fill(part, [width] * len(part), height, width))
+            widths = [resized_width(crop.shape[:2], width, height) for crop in part]
+            given = self._graph.run(_fill(part, widths, height, width))
             if given.shape != (len(part), 2):
                 raise ModelFileError(
                     f"{self._graph.path}: gives {given.shape} for {len(part)} lines; expected a "
@@ -281,7 +283,7 @@ class TextRecogniser:
             given = None if dictionary is None else read_dictionary(dictionary)
             self.height, classes = probe(self._graph, _FOREIGN_HEIGHTS)
             self.alphabet = foreign_alphabet(self._graph, given, classes)
-            self.drop_score = 0.5
+            self.drop_score, self._narrow = 0.5, 0.0
         else:
             if dictionary is not None:
                 raise ModelFileError(
@@ -290,6 +292,7 @@ class TextRecogniser:
             self.height = card.prepare.height
             self.alphabet = card.labels
             self.drop_score = card.thresholds.get("drop_score", 0.5)
+            self._narrow = card.thresholds.get("narrow", 0.0)
 
     def read(self, crops: Sequence[NDArray[np.uint8]]) -> list[PlacedText]:
         """Read lines.
@@ -317,7 +320,7 @@ class TextRecogniser:
         return f"TextRecogniser({str(self._graph.path)!r}, {len(self.alphabet)} characters)"
 
     def _read_pieces(self, pieces: Sequence[NDArray[np.uint8]]) -> list[PlacedText]:
-        widths = [max(1, math.ceil(self.height * p.shape[1] / p.shape[0])) for p in pieces]
+        widths = [reading_width(p.shape[:2], self.height, self._narrow) for p in pieces]
         readings = [PlacedText("", 0.0)] * len(pieces)
         for members, width in plan(widths):
             inner = [widths[index] for index in members]
@@ -360,10 +363,9 @@ def _pad(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _fill(
     crops: Sequence[NDArray[np.uint8]], widths: Sequence[int], height: int, width: int
 ) -> NDArray[np.uint8]:
-    """Lay lines into a batch, each as wide as its form asks for but at most ``widths``."""
+    """Lay lines into a batch, each as wide as ``widths`` says."""
     batch = np.full((len(crops), height, width, 3), _GREY, np.uint8)
-    for row, crop, most in zip(batch, crops, widths, strict=True):
-        across = max(1, min(most, math.ceil(height * crop.shape[1] / crop.shape[0])))
+    for row, crop, across in zip(batch, crops, widths, strict=True):
         row[:, :across] = cv2.resize(crop, (across, height), interpolation=cv2.INTER_LINEAR)
     return batch
 

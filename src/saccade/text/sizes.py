@@ -8,7 +8,14 @@ from typing import Literal, get_args
 
 from saccade.errors import OptionError
 
-__all__ = ["SideRule", "detector_size", "line_width", "resized_width", "time_steps"]
+__all__ = [
+    "SideRule",
+    "detector_size",
+    "line_width",
+    "reading_width",
+    "resized_width",
+    "time_steps",
+]
 
 SideRule = Literal["max", "min", "long"]
 
@@ -67,6 +74,22 @@ def resized_width(size: tuple[int, int], batch_width: int, height: int = 32) -> 
     """Say how wide one line of (height, width) pixels becomes inside its batch."""
     rows, columns = size
     return max(1, min(math.ceil(height * columns / rows), batch_width))
+
+
+def reading_width(size: tuple[int, int], height: int = 32, narrow: float = 0.0) -> int:
+    """Say how wide a line of (height, width) pixels becomes before it is read; own proposal.
+
+    A recogniser needs a step of four pixels for each character, and a word seen from the side has
+    fewer. Lines narrower than ``narrow`` are drawn out half of the way there; with 0, as PP-OCR has
+    it, all keep their ratio.
+
+    Example:
+        >>> [reading_width((32, width), narrow=64) for width in (8, 32, 64, 100)]
+        [36, 48, 64, 100]
+    """
+    rows, columns = size
+    width = height * columns / rows
+    return max(1, math.ceil(max(width, (narrow + width) / 2)))
 
 
 def time_steps(width: int) -> int:

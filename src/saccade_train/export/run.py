@@ -101,6 +101,7 @@ def export_run(
         case "text_direction":
             return export_text_direction(model, out, thresholds=thresholds, **pixels, **options)
         case "text_recognise":
+            thresholds = {"narrow": data.narrow} | dict(thresholds or {})
             return export_text_recogniser(
                 model, out, alphabet=trained.classes, thresholds=thresholds, **pixels, **options
             )

@@ -53,8 +53,9 @@ picture that the detector gets, in pixels; ``least`` is the shorter side to whic
 enlarged. With a ``gap`` above 0, lines are fitted to their ink (:mod:`saccade.text.ink`)."""
 DIRECTION_THRESHOLDS = {"threshold": 0.9}
 """A line is turned when its probability of standing on its head is above this."""
-RECOGNISER_THRESHOLDS = {"drop_score": 0.5}
-"""Lines with a lower mean score are left out."""
+RECOGNISER_THRESHOLDS = {"drop_score": 0.5, "narrow": 0.0}
+"""Lines with a lower mean score are left out; narrower ones are drawn out as
+:func:`saccade.text.sizes.reading_width` says, in pixels at the height of the network."""
 
 _GREY = 127
 """What lines of a batch are padded with, on the right."""

@@ -55,6 +55,8 @@ class _TextData(_Part):
     """What is drawn."""
     alphabet: str = "latin"
     """``latin``, ``ascii``, or the path of a dictionary file, one character a line."""
+    text: str | None = None
+    """A file of running text, or of words, to write; None: the toolkit's own words."""
     fonts: Literal["train", "all"] = "train"
     """``train`` leaves out a fifth of the font families, to test on designs never seen."""
     real: Fraction = 0.0
@@ -85,6 +87,9 @@ class LineData(_TextData):
     of short words has many lines, one of long lines few; ``batch_size`` is their mean."""
     widest: Positive = 800
     """Pixels at a height of 32; lines that would be wider are squeezed."""
+    narrow: Annotated[float, Field(ge=0.0)] = 0.0
+    """Pixels at a height of 32; narrower lines are drawn out, see
+    :func:`saccade.text.sizes.reading_width`. 0, as PP-OCR has it: none."""
     case_free: tuple[str, ...] = ()
     """File or folder names of places whose transcriptions don't keep the case of the print; there
     the loss takes either case of a letter as right."""

@@ -19,6 +19,7 @@ from ._types import Picture, Quads
 __all__ = [
     "arc",
     "boxes_to_quads",
+    "climb",
     "enclose",
     "grow",
     "letter_height",
@@ -91,6 +92,11 @@ def rotation(degrees: float, x: float = 0.0, y: float = 0.0) -> Matrix:
 def shear(amount: float, y: float = 0.0) -> Matrix:
     """Slant: points above ``y`` move right by ``amount`` times their distance."""
     return np.array([[1, -amount, amount * y], [0, 1, 0], [0, 0, 1]], np.float64)
+
+
+def climb(narrow: float, slope: float) -> Matrix:
+    """See from the side: x shrinks to ``narrow``, and y grows by ``slope`` for each pixel of it."""
+    return np.array([[narrow, 0, 0], [slope * narrow, 1, 0], [0, 0, 1]], np.float64)
 
 
 def tilt(width: float, height: float, shifts: NDArray[np.float64]) -> Matrix:

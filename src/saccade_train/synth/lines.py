@@ -29,6 +29,10 @@ __all__ = ["Line", "LineSource", "Word", "split_words"]
 # Two sizes, so that glyphs are drawn once and used for long; the warp brings them to any other.
 _SIZES = (32, 64)
 _LONGEST_SIDE = 16_000
+_STEEPEST = 1.0
+"""Of lines seen from the side: pixels down for each pixel along."""
+_TALLEST_CROP = 2.5
+"""Of a line seen from the side, in heights of its letters."""
 
 
 @dataclass(frozen=True)
@@ -222,6 +226,8 @@ def _render(
         mask, _ = ink.underline(mask, geometry.move(setting.quads, x, y), rng, baseline=float(y))
     if happens(rng, options.neighbours):
         _add_neighbours(mask, setting, x, y, font, options, lexicon, rng)
+    if happens(rng, options.beside):
+        _add_beside(mask, setting, x, y, font, lexicon, rng)
     quads = geometry.move(with_words(setting), x, y)
     mask, quads = print_ink(mask, quads, options, rng, small=native < 24)
     mask, quads, bent = _place(mask, quads, options, rng, native, size)
@@ -282,6 +288,29 @@ def _add_neighbours(
         if text:
             other = typeset(text[: options.length[1]], font, setting.size)
             paint(mask, other, x - int(rng.random() * setting.size), y + round(sign * pitch))
+
+
+def _add_beside(
+    mask: Picture,
+    setting: Setting,
+    x: int,
+    y: int,
+    font: Font,
+    lexicon: Lexicon,
+    rng: np.random.Generator,
+) -> None:
+    """Paint a word to the left or right into the mask, a blank away, as far as it reaches."""
+    letters = font.characters | {" "}
+    left, _, right, _ = setting.box
+    for is_left in (True, False):
+        if rng.random() > 0.6:
+            continue
+        text = fit_to_alphabet(KINDS["word"](lexicon, rng), letters)
+        if text:
+            other = typeset(text, font, setting.size)
+            gap = setting.size * (0.15 + 0.2 * float(rng.random()))
+            at = left - gap - other.box[2] if is_left else right + gap - other.box[0]
+            paint(mask, other, x + round(at), y)
 
 
 def with_words(setting: Setting) -> Quads:
@@ -356,6 +385,14 @@ def _place(
     )
     matrix = geometry.shear(normal[3] * options.slant, height / 2) @ matrix
     left, top, right, bottom = geometry.outline(geometry.project(matrix, quads))
+    if happens(rng, options.oblique):
+        narrow = between(rng, (0.4, 1.0))
+        steepest = min(_STEEPEST, _TALLEST_CROP * (bottom - top) / (narrow * (right - left)))
+        matrix = geometry.climb(narrow, between(rng, (-steepest, steepest))) @ matrix
+        straight = bottom - top
+        left, top, right, bottom = geometry.outline(geometry.project(matrix, quads))
+        # The crop grows; its letters stay as large as they were.
+        native = round(native * max(1.0, (bottom - top) / max(straight, 1.0)))
     tall = bottom - top
     if rng.random() < 0.25:
         # Some crops are as high as the face, whatever the line says.

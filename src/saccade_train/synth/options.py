@@ -88,6 +88,8 @@ class SynthOptions:
 
     neighbours: float = 0.2
     """Parts of the lines above and below show at the edges of a crop."""
+    beside: float = 0.0
+    """Likewise of the words to the left and right."""
     margin_x: Range = (0.0, 0.4)
     """Room left and right of the ink, as a share of its height; negative cuts into letters."""
     margin_y: Range = (-0.03, 0.3)
@@ -98,6 +100,9 @@ class SynthOptions:
     """Shear of letters, deviation of a normal draw."""
     perspective: float = 0.05
     """How far corners move, as a share of the line's height, deviation of a normal draw."""
+    oblique: float = 0.0
+    """Seen from the side, as a sign along a street: letters are narrow, and the line climbs or
+    falls through an upright crop."""
     arc: float = 0.02
     """The line runs along a part of a circle."""
     bend: float = 0.05
@@ -257,24 +262,24 @@ _RECEIPT = SynthOptions(
 )
 _SCENE = SynthOptions(
     kinds=(
-        ("word", 6.0),
-        ("words", 2.0),
+        ("word", 8.0),
+        ("words", 1.2),
         ("heading", 0.6),
         ("number", 0.5),
-        ("price", 0.5),
+        ("price", 0.4),
         ("phone", 0.2),
         ("web", 0.2),
-        ("pseudo", 0.6),
-        ("random", 0.5),
+        ("pseudo", 0.5),
+        ("random", 0.4),
         ("time", 0.1),
-        ("given", 0.5),
+        ("given", 0.4),
     ),
     length=(1, 28),
     layout="sign",
-    native=(10, 52),
+    native=(13, 60),
     colour=0.9,
     mono=0.06,
-    stretch=(0.6, 1.35),
+    stretch=(0.5, 1.35),
     spacing=(-0.04, 0.25),
     bold=0.5,
     thin=0.03,
@@ -283,14 +288,16 @@ _SCENE = SynthOptions(
     fade=0.05,
     scratch=0.03,
     neighbours=0.2,
+    beside=0.15,
     margin_x=(-0.06, 0.4),
     margin_y=(-0.06, 0.4),
     rotation=8.0,
     slant=0.16,
     perspective=0.25,
+    oblique=0.3,
     arc=0.12,
     bend=0.04,
-    contrast=(50.0, 240.0),
+    contrast=(60.0, 245.0),
     paper=(0.0, 30.0),
     texture=0.45,
     low_resolution=0.3,

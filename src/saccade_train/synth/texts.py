@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 
@@ -51,6 +51,16 @@ class Lexicon:
         """The alphabet without blanks."""
         return "".join(self.alphabet.split())
 
+    @cached_property
+    def chain(self) -> dict[str, str]:
+        """For each pair of letters, those that follow it in the words, as often as they do."""
+        followers: dict[str, list[str]] = {}
+        for word in self.words[:200_000]:
+            letters = "^" * _ORDER + "".join(c for c in word.lower() if c.isalpha()) + "$"
+            for place in range(_ORDER, len(letters)):
+                followers.setdefault(letters[place - _ORDER : place], []).append(letters[place])
+        return {context: "".join(letters) for context, letters in followers.items()}
+
 
 def read_lexicon(path: Path, alphabet: str) -> Lexicon:
     """Take the words and lines from a text file: running text or one word a line.
@@ -72,20 +82,9 @@ def read_lexicon(path: Path, alphabet: str) -> Lexicon:
     return Lexicon(alphabet, tuple(word for line in lines for word in line.split()), lines)
 
 
-@lru_cache(maxsize=8)
-def _chain(words: tuple[str, ...]) -> dict[str, str]:
-    """For each pair of letters, those that follow it in the words, as often as they do."""
-    followers: dict[str, list[str]] = {}
-    for word in words[:200_000]:
-        letters = "^" * _ORDER + "".join(c for c in word.lower() if c.isalpha()) + "$"
-        for place in range(_ORDER, len(letters)):
-            followers.setdefault(letters[place - _ORDER : place], []).append(letters[place])
-    return {context: "".join(letters) for context, letters in followers.items()}
-
-
 def pseudo_word(lexicon: Lexicon, rng: np.random.Generator) -> str:
     """A word that does not exist but could: a Markov chain over letters."""
-    chain = _chain(lexicon.words)
+    chain = lexicon.chain
     context = "^" * _ORDER
     letters: list[str] = []
     for drawn in rng.random(_LONGEST_PSEUDO_WORD).tolist():
@@ -109,7 +108,7 @@ def _words(lexicon: Lexicon, rng: np.random.Generator) -> str:
 
 def _single(lexicon: Lexicon, rng: np.random.Generator) -> str:
     """One word, as signs and word crops have it."""
-    text = recase(_word(lexicon, rng), rng, upper=0.45, title=0.3)
+    text = recase(_word(lexicon, rng), rng, upper=0.52, title=0.28)
     drawn = rng.random()
     if drawn < 0.08:
         return text + pick(rng, ".,:;!?-%'")

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from saccade.datasets.text import TextLineSet
 from saccade.errors import ImageError
-from saccade.text.sizes import time_steps
+from saccade.text.sizes import reading_width, time_steps
 from saccade_train._types import Image
 from saccade_train.augment.text_lines import LineAugment, augment_line
 from saccade_train.synth import LineSource
@@ -170,6 +170,8 @@ class LineMaker:
         piece: Lines of a batch, on average: a job draws ``piece * PARTS``.
         columns: Pixels of width of a batch: its lines side by side, padding included.
         widest: Pixels; wider lines are squeezed.
+        narrow: Pixels; narrower lines are drawn out, see
+            :func:`saccade.text.sizes.reading_width`.
         height: Of the lines, pixels.
     """
 
@@ -178,6 +180,7 @@ class LineMaker:
     piece: int
     columns: int
     widest: int
+    narrow: float = 0.0
     height: int = 32
 
     def __call__(self, job: int) -> list[LineBatch]:
@@ -204,7 +207,7 @@ class LineMaker:
         """Bring a line to the height, wide enough for its text."""
         stretch = math.exp(rng.uniform(-0.12, 0.12))
         image = sample.image
-        width = math.ceil(self.height * image.shape[1] / image.shape[0] * stretch)
+        width = math.ceil(reading_width(image.shape[:2], self.height, self.narrow) * stretch)
         # CTC needs a step for each character, and a blank between two that are alike.
         alike = sum(a == b for a, b in zip(sample.text, sample.text[1:], strict=False))
         width = max(width, 4 * (len(sample.text) + alike) + 4, 8)

@@ -20,11 +20,13 @@ from saccade_train.synth import (
     ASCII,
     LATIN,
     FontSet,
+    Lexicon,
     LineSource,
     SynthOptions,
     find_fonts,
     preset,
     read_alphabet,
+    read_lexicon,
 )
 from saccade_train.text.lines import LineSamples, RealLines
 
@@ -38,6 +40,7 @@ __all__ = [
     "find_training_fonts",
     "held_out_source",
     "is_case_free",
+    "lexicon_of",
     "line_augment",
     "normalised",
     "open_lines",
@@ -61,6 +64,15 @@ def alphabet_of(name: str) -> str:
     """
     shipped = {"latin": LATIN, "ascii": ASCII}
     return shipped[name] if name in shipped else read_alphabet(Path(name))
+
+
+def lexicon_of(text: str | None, alphabet: str) -> Lexicon | None:
+    """The words of a recipe's ``data.text``; None for those of the toolkit.
+
+    Raises:
+        DatasetError: A file that cannot be read, or without words.
+    """
+    return None if text is None else read_lexicon(Path(text), alphabet)
 
 
 def find_training_fonts(alphabet: str, *, held_out: bool, report: Report) -> FontSet:
@@ -168,7 +180,8 @@ def training_lines(
     if options.real < 1:
         fonts = recipe_fonts(options.fonts, alphabet, report=report)
         drawn = synth_options(options.synth, alphabet, height=height)
-        source = LineSource(drawn, recipe.seed, fonts=fonts)
+        lexicon = lexicon_of(options.text, alphabet)
+        source = LineSource(drawn, recipe.seed, fonts=fonts, lexicon=lexicon)
     lines = LineSamples(
         source,
         real,

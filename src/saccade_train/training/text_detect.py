@@ -37,7 +37,14 @@ from .feed import Plan
 from .initial import weights_file
 from .pair import Pair
 from .report import Report
-from .text_data import alphabet_of, digest, normalised, recipe_fonts, synth_options
+from .text_data import (
+    alphabet_of,
+    digest,
+    lexicon_of,
+    normalised,
+    recipe_fonts,
+    synth_options,
+)
 
 __all__ = ["TextDetectTask", "find_text"]
 
@@ -64,7 +71,9 @@ class TextDetectTask:
         alphabet = alphabet_of(options.alphabet)
         if options.real < 1:
             fonts = recipe_fonts(options.fonts, alphabet, report=report)
-            source = PageSource(synth_options(options.synth, alphabet), recipe.seed, fonts=fonts)
+            drawn = synth_options(options.synth, alphabet)
+            lexicon = lexicon_of(options.text, alphabet)
+            source = PageSource(drawn, recipe.seed, fonts=fonts, lexicon=lexicon)
         self._samples = PageSamples(source, tuple(real), options.real, recipe.seed)
         self.classes: tuple[str, ...] = ()
         problems = [problem for pages in real for problem in pages.problems]

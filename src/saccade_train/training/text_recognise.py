@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from saccade.errors import TrainingError
 from saccade.metrics.text import TextRule, line_metrics
 from saccade.text.ctc_decode import decode_greedy
+from saccade.text.sizes import reading_width
 from saccade_train._types import Image
 from saccade_train.distill import feature_distance, symmetric_kl
 from saccade_train.losses.ace import ace_loss
@@ -94,7 +95,9 @@ class TextRecogniseTask:
             data = self.recipe.data
             share = data.columns // (plan.pieces * plan.processes)
             alphabet = "".join(self.classes)
-            maker = LineMaker(self._lines, alphabet, plan.piece_size, share, data.widest)
+            maker = LineMaker(
+                self._lines, alphabet, plan.piece_size, share, data.widest, data.narrow
+            )
             self._ahead = Ahead(maker, self.recipe.data.workers)
         per_epoch = -(-plan.steps * plan.pieces // PARTS)
         first = start * plan.pieces
@@ -132,6 +135,7 @@ class TextRecogniseTask:
                 self.classes,
                 lambda batch: normalised(self.recipe, batch, fabric.device),
                 widest=self.recipe.data.widest,
+                narrow=self.recipe.data.narrow,
             )
             found = line_metrics(texts, read, rule=rule)
             scores[f"cer_{name}"] = found["cer"]
@@ -177,6 +181,7 @@ def read_lines(
     normalise: Any,
     *,
     widest: int,
+    narrow: float = 0.0,
     columns: int = 16_384,
 ) -> list[str]:
     """Read lines with a torch network, as the reader does with an exported one.
@@ -187,11 +192,12 @@ def read_lines(
         alphabet: Characters of classes 1 and up.
         normalise: From uint8 (N, 32, W, 3) to what the network takes.
         widest: Pixels at a height of 32; wider lines are squeezed.
+        narrow: Likewise; narrower ones are drawn out.
         columns: Pixels of width of one batch, about.
     """
     ready = []
     for image in images:
-        width = -(-LINE_HEIGHT * image.shape[1] // image.shape[0])
+        width = reading_width(image.shape[:2], LINE_HEIGHT, narrow)
         ready.append(line_size(image, (min(max(width, 8), widest), LINE_HEIGHT)))
     order = np.argsort([image.shape[1] for image in ready], kind="stable")[::-1]
     texts = [""] * len(images)

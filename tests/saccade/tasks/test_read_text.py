@@ -237,6 +237,21 @@ def test_a_line_too_long_for_one_go(models: Path) -> None:
     assert np.abs(middles - (np.arange(len(text)) * 16 + 10)).max() < 4
 
 
+def test_narrow_lines_are_drawn_out(tmp_path: Path) -> None:
+    crop = write_page({(0, 0): "rgb"}, (24, 52))
+    read = []
+    for narrow in (0.0, 300.0):
+        recogniser = TextRecogniser(write_recogniser(tmp_path / "r.onnx", narrow=narrow), threads=1)
+        (line,) = recogniser.read([crop])
+        assert line.text == "rgb"
+        read.append(line)
+    plain, drawn = read
+    # The same places, seen by more steps: so their ends are known better.
+    np.testing.assert_allclose(plain.starts, drawn.starts, atol=0.1)
+    np.testing.assert_allclose(plain.ends, drawn.ends, atol=0.1)
+    assert drawn.characters[2].end > 2 * plain.characters[2].end
+
+
 def test_text_at_the_border(reader: TextReader) -> None:
     image = write_page({(0, 0): "rgb rr", (380, 296): "bbrrgg"}, (320, 480))
     page = reader(image)

@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saccade.errors import OptionError
-from saccade.text.sizes import detector_size, line_width, resized_width, time_steps
+from saccade.text.sizes import (
+    detector_size,
+    line_width,
+    reading_width,
+    resized_width,
+    time_steps,
+)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +63,18 @@ def test_the_widest_line_decides() -> None:
     assert line_width([]) == 320
     assert line_width([(48, 200)], height=48) == 320
     assert resized_width((3000, 1), 320) == 1
+
+
+@given(st.integers(1, 500), st.integers(1, 5_000), st.sampled_from([32, 48]), st.floats(0, 200))
+def test_narrow_lines_are_drawn_out_half_of_the_way(height, width, target, narrow) -> None:
+    plain = reading_width((height, width), target)
+    assert plain == resized_width((height, width), 10**9, target)
+    drawn = reading_width((height, width), target, narrow)
+    if plain >= narrow:
+        assert drawn == plain
+    else:
+        assert drawn >= plain and abs(drawn - (plain + narrow) / 2) <= 1
+    assert reading_width((height, width + 1), target, narrow) >= drawn
 
 
 @given(st.integers(1, 20_000), st.integers(1, 20_000), st.sampled_from(["max", "min", "long"]))

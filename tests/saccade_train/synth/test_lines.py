@@ -86,8 +86,9 @@ def test_painting_cuts_at_the_edges(aileron: FontSet) -> None:
         {"bend": 1.0, "rotation": 2.0},
         {"bold": 1.0},
         {"stretch": (0.6, 0.7), "spacing": (0.1, 0.2)},
+        {"oblique": 1.0},
     ],
-    ids=["plain", "perspective", "arc", "wave", "bold", "narrow"],
+    ids=["plain", "perspective", "arc", "wave", "bold", "narrow", "oblique"],
 )
 def test_ink_lies_in_the_quads(aileron: FontSet, letters: str, changes: dict[str, object]) -> None:
     """Through every warp: dark pixels inside, and each character's quad has some."""
@@ -120,6 +121,35 @@ def test_ink_lies_in_the_quads(aileron: FontSet, letters: str, changes: dict[str
                 tuple(float(v) for v in word.quad.mean(axis=0)),
                 True,
             ) > -0.1  # fmt: skip
+
+
+def test_seen_from_the_side_lines_climb_or_fall(aileron: FontSet, letters: str) -> None:
+    options = replace(CLEAN, alphabet=letters, length=(5, 9), stretch=(1.0, 1.0))
+    straight = LineSource(options, seed=3, fonts=aileron)
+    oblique = LineSource(replace(options, oblique=1.0), seed=3, fonts=aileron)
+    slopes, shapes = [], []
+    for index in range(40):
+        line, plain = oblique[index], straight[index]
+        along, down = line.quad[1] - line.quad[0], line.quad[3] - line.quad[0]
+        slopes.append(along[1] / along[0])
+        assert abs(down[0]) < 0.1  # letters stay upright
+        size = plain.quad[2] - plain.quad[0]
+        shapes.append((along[0] / down[1]) / (size[0] / size[1]))
+    assert min(slopes) < -0.3 and max(slopes) > 0.3
+    assert np.abs(slopes).max() <= 1.05
+    assert min(shapes) < 0.6 and max(shapes) < 1.05  # and are narrower, never wider
+
+
+def test_words_beside_reach_into_the_crop(aileron: FontSet, letters: str) -> None:
+    options = replace(CLEAN, alphabet=letters, kinds=(("word", 1.0),), beside=1.0)
+    source = LineSource(options, seed=1, fonts=aileron)
+    ends = 0
+    for index in range(30):
+        line = source[index]
+        dark = (line.image[:, :, 0] < 128).any(axis=0)
+        left, right = line.quad[:, 0].min(), line.quad[:, 0].max()
+        ends += int(dark[: max(0, int(left) - 3)].any()) + int(dark[int(right) + 4 :].any())
+    assert 20 < ends < 50  # of 60, with a chance of 0.6 each
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))

@@ -32,6 +32,7 @@ from saccade_train.text.lines import (
 from saccade_train.training import text_data
 from saccade_train.training.centers import find_centers
 from saccade_train.training.loop import train
+from saccade_train.training.report import Report
 from saccade_train.training.run import load_trained
 
 WORDS = ("one", "two", "three", "Four", "FIVE", "6.00", "seven", "Eight")
@@ -268,6 +269,46 @@ def test_batches_have_few_shapes_and_lose_no_text(lines: Path) -> None:
             text = "".join(alphabet[label - 1] for label in row[:length])
             assert text in WORDS
             assert not row[length:].any()
+
+
+def test_narrow_lines_are_drawn_out(lines: Path) -> None:
+    from saccade.datasets.text import open_text_lines
+    from saccade_train.augment.text_lines import LineAugment
+
+    real = (RealLines(open_text_lines(lines)),)
+    samples = LineSamples(None, real, 1.0, LineAugment(**STILL), 0.0, 0)
+    alphabet = text_data.alphabet_of("ascii")
+    widths = []
+    for narrow in (0.0, 400.0):
+        maker = LineMaker(samples, alphabet, piece=8, columns=4096, widest=800, narrow=narrow)
+        widths.append(min(batch.images.shape[2] for batch in maker(5)))
+    assert widths[0] < 100 and widths[1] >= 192
+
+
+def test_drawn_lines_say_what_the_text_has(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("quokka numbat wombat\n" * 3)
+    recipe = parse_recipe(
+        {
+            **LINES,
+            "data": {
+                **LINES["data"],
+                "real": 0.0,
+                "text": str(tmp_path / "words.txt"),
+                "synth": [{"preset": "scene"}],
+            },
+        }
+    )
+    drawn, _ = text_data.training_lines(
+        recipe,
+        None,
+        text_data.alphabet_of("ascii"),
+        height=32,
+        report=Report(tmp_path, total=0, files=False, quiet=True),
+    )
+    texts = " ".join(drawn.source[number].text for number in range(60)).lower()
+    assert sum(texts.count(word) for word in ("quokka", "numbat", "wombat")) > 20
+    with pytest.raises(DatasetError, match="cannot be read"):
+        text_data.lexicon_of(str(tmp_path / "none.txt"), "abc")
 
 
 def test_found_places_lie_around_the_labelled_ones() -> None:
