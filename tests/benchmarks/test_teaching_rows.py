@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import embedding
 import ledger
 import ssld
 import transfer
@@ -59,3 +60,15 @@ def test_what_others_start_from_is_repeated_when_its_run_is_gone(
         (tmp_path / ssld.folder(job, 0) / "summary.json").unlink()
     train()
     assert ran[2:] == [ssld.folder(first, 0)]
+
+
+def test_embedders_have_recipes_and_digests(tmp_path: Path) -> None:
+    jobs = {job for table in embedding.TABLES.values() for job in table}
+    for job in jobs:
+        made = embedding.changes(job, 0, tmp_path / "start", tmp_path)
+        check_network(load_recipe(embedding.RECIPE, made))
+    assert len({embedding.digest(job, seed, "") for job in jobs for seed in (0, 1)}) == 2 * len(
+        jobs
+    )
+    assert len({embedding.folder(job, 0) for job in jobs}) == len(jobs)
+    assert embedding.digest(embedding.ARC, 0, "one") != embedding.digest(embedding.ARC, 0, "other")
