@@ -43,7 +43,7 @@ class DBTargets(NamedTuple):
 
     Attributes:
         shrink: 1 in the shrunk text regions, else 0.
-        shrink_mask: 0 where nothing is known, else 1.
+        shrink_mask: 0 where nothing is known, else 1, or more where it counts for more.
         threshold: 0.3 to 0.7, highest on the outlines.
         threshold_mask: 1 near the outlines, where the threshold counts.
     """
@@ -151,7 +151,7 @@ def balanced_cross_entropy(p: Tensor, g: Tensor, mask: Tensor, negatives: float 
     Args:
         p: probabilities, any shape.
         g: targets 0 or 1, of that shape.
-        mask: which elements count, of that shape.
+        mask: how much elements count, of that shape: 0, 1, or more for some of the background.
         negatives: background pixels for each text pixel.
 
     Returns:
@@ -170,5 +170,5 @@ def masked_l1(p: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 
 def _counts(g: Tensor, mask: Tensor, negatives: float) -> tuple[int, int]:
     positive = int((g * mask).sum())
-    background = int(((1 - g) * mask).sum())
+    background = int(((1 - g) * (mask > 0)).sum())
     return positive, int(min(background, positive * negatives))

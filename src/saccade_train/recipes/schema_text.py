@@ -220,6 +220,9 @@ class DetectionLoss(_Part):
     """Weight of the shrink map."""
     beta: Weight = 10.0
     """Weight of the threshold map."""
+    between: Annotated[int, Field(ge=1, le=100)] = 1
+    """How much the ground between two lines of a row counts; see
+    :func:`saccade_train.text.label_maps.gaps_of_rows`. 1 in the reference."""
     mutual: Weight = 0.0
     """DML between two students; 1 in the reference. 0: one network."""
     teacher: str | None = None

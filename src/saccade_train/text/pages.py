@@ -14,7 +14,7 @@ from saccade_train.augment.copy_paste import copy_paste
 from saccade_train.augment.text_pages import PageAugment, augment_page
 from saccade_train.synth import PageSource
 
-from .label_maps import label_maps
+from .label_maps import gaps_of_rows, label_maps
 
 __all__ = ["PageBatch", "PageMaker", "PageSamples"]
 
@@ -26,7 +26,7 @@ class PageBatch:
     Attributes:
         images: uint8 (N, S, S, 3).
         shrink: uint8 (N, S, S), 0 or 1.
-        shrink_mask: likewise.
+        shrink_mask: likewise; more where ground counts for more.
         threshold: float16 (N, S, S), 0.3 to 0.7.
         threshold_mask: uint8 (N, S, S), 0 or 1.
         names: What they are, for messages.
@@ -104,12 +104,14 @@ class PageMaker:
         augment: What is done to them.
         pasting: Chance that texts of another page are pasted in.
         piece: Pages of a batch.
+        between: How much the ground between two lines of a row counts, a whole number.
     """
 
     pages: PageSamples
     augment: PageAugment
     pasting: float
     piece: int
+    between: int = 1
 
     def __call__(self, job: int) -> PageBatch:
         """Batch number ``job``."""
@@ -130,6 +132,9 @@ class PageMaker:
             maps = label_maps(page.polygons, page.ignored, (size, size))
             batch.images[row] = page.image
             batch.shrink[row], batch.shrink_mask[row] = maps.shrink, maps.shrink_mask
+            if self.between > 1:
+                gaps = gaps_of_rows(page.polygons, page.ignored, (size, size))
+                batch.shrink_mask[row][gaps & (maps.shrink == 0)] *= self.between
             batch.threshold[row] = maps.threshold
             batch.threshold_mask[row] = maps.threshold_mask
             batch.names.append(page.name)

@@ -109,7 +109,8 @@ class TextDetectTask:
             steps = self.recipe.augment.model_dump(exclude={"copy_paste"})
             augment = PageAugment(size=self.recipe.data.size, **steps)
             pasting = self.recipe.augment.copy_paste
-            maker = PageMaker(self._samples, augment, pasting, plan.piece_size)
+            between = self.recipe.loss.between
+            maker = PageMaker(self._samples, augment, pasting, plan.piece_size, between)
             self._ahead = Ahead(maker, self.recipe.data.workers)
         per_epoch = plan.steps * plan.pieces
         numbers = range(epoch * per_epoch + start * plan.pieces, (epoch + 1) * per_epoch)

@@ -99,6 +99,19 @@ def test_balanced_cross_entropy_against_the_loop(negatives: float) -> None:
     assert float(found) == pytest.approx(slow_balanced(p, g, m, negatives), rel=1e-5)
 
 
+def test_background_may_count_for_more() -> None:
+    """Four background pixels of weight 5 are the hardest ones, and count five times."""
+    p = torch.tensor([0.9, 0.5, 0.4, 0.3, 0.2, 0.1])
+    g = torch.tensor([1.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+    weights = torch.tensor([1.0, 1.0, 1.0, 1.0, 5.0, 0.0])
+    losses = -torch.log(1 - p)
+    # Of 5 x 0.223, 0.693, 0.511 and 0.357 the three largest, beside the one text pixel.
+    expected = (-math.log(0.9) + 5 * losses[4] + losses[1] + losses[2]) / 4
+    assert float(balanced_cross_entropy(p, g, weights)) == near(float(expected))
+    # However much it counts, no more pixels are taken than there are.
+    assert math.isfinite(float(balanced_cross_entropy(p, g, 100 * weights, 1000.0)))
+
+
 def test_dice_against_the_loop() -> None:
     generator = torch.Generator().manual_seed(2)
     p, m = torch.rand(50, generator=generator), torch.ones(50)

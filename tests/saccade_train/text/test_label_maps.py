@@ -9,7 +9,13 @@ import pytest
 
 from saccade.errors import OptionError
 from saccade.geometry.polygons import reach
-from saccade_train.text.label_maps import edge_distances, label_maps, shrink_map, threshold_map
+from saccade_train.text.label_maps import (
+    edge_distances,
+    gaps_of_rows,
+    label_maps,
+    shrink_map,
+    threshold_map,
+)
 
 BOX = np.array([[10, 10], [110, 10], [110, 30], [10, 30]], np.float32)
 SIZE = (60, 160)
@@ -92,6 +98,24 @@ def test_threshold_map_of_two_neighbours_against_the_loop() -> None:
         for x in range(0, 160, 5):
             near = max(1 - min(slow_segment(x, y, p) / d, 1) for p in polygons)
             assert found[y, x] == pytest.approx(0.3 + 0.4 * near, abs=2e-3)
+
+
+def box(x: float, y: float, width: float, height: float) -> np.ndarray:
+    return np.array([[x, y], [x + width, y], [x + width, y + height], [x, y + height]], np.float32)
+
+
+def test_gaps_of_rows() -> None:
+    """A price, its tax code 10 pixels on, a third column 3 heights away, and the row below."""
+    price, code, far, below = box(20, 40, 60, 20), box(90, 42, 30, 20), box(180, 40, 20, 20), box(20, 70, 100, 20)  # fmt: skip  # noqa: E501
+    gaps = gaps_of_rows([code, price, far, below], [False] * 4, (120, 220))
+    rows, columns = np.nonzero(gaps)
+    # Where both have ink above and below, and a fifth of the height into either.
+    assert (rows.min(), rows.max()) == (42, 60)
+    assert (columns.min(), columns.max()) == (76, 94)
+    assert gaps[42:61, 76:95].all()
+    for polygons in ([price], [price, far], [price, below], []):
+        assert not gaps_of_rows(polygons, [False] * len(polygons), (120, 220)).any()
+    assert not gaps_of_rows([price, code], [False, True], (120, 220)).any()
 
 
 def test_what_is_left_out() -> None:

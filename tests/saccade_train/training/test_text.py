@@ -271,6 +271,25 @@ def test_batches_have_few_shapes_and_lose_no_text(lines: Path) -> None:
             assert not row[length:].any()
 
 
+def test_the_ground_between_columns_counts_for_more(pages: Path, tmp_path: Path) -> None:
+    from saccade.datasets.text import open_text_pages
+    from saccade_train.augment.text_pages import PageAugment
+    from saccade_train.text.pages import PageMaker, PageSamples
+
+    image = np.full((160, 160, 3), 245, np.uint8)
+    corners = [[[x, 60], [x + 50, 60], [x + 50, 80], [x, 80]] for x in (20, 80)]
+    boxes = [{"transcription": "ab", "points": points} for points in corners]
+    cv2.imwrite(str(tmp_path / "0.png"), image)
+    (tmp_path / "det_train.txt").write_text(f"0.png\t{json.dumps(boxes)}\n")
+    samples = PageSamples(None, (open_text_pages(tmp_path, "train"),), 1.0, 0)
+    still = PageAugment(size=160, rotation=0.0, scale=(1.0, 1.0))
+    plain, more = (PageMaker(samples, still, 0.0, 2, between)(0) for between in (1, 7))
+    np.testing.assert_array_equal(plain.shrink, more.shrink)
+    assert set(np.unique(plain.shrink_mask)) == {1}
+    assert set(np.unique(more.shrink_mask)) == {1, 7}
+    assert not more.shrink[more.shrink_mask == 7].any()
+
+
 def test_narrow_lines_are_drawn_out(lines: Path) -> None:
     from saccade.datasets.text import open_text_lines
     from saccade_train.augment.text_lines import LineAugment
