@@ -149,6 +149,7 @@ def write_recogniser(
     metadata: bool = True,
     height: int = 32,
     narrow: float = 0.0,
+    sure: float = 0.0,
 ) -> Path:
     """Reads the colours of the lower half, a step every four columns."""
     graph = _Graph(foreign, ["N", 3, height, "W"] if foreign else ["N", height, "W", 3])
@@ -171,7 +172,7 @@ def write_recogniser(
         size=(height, 320),
         outputs=("probabilities",),
         labels=ALPHABET,
-        thresholds={"drop_score": 0.5, "narrow": narrow},
+        thresholds={"drop_score": 0.5, "narrow": narrow, "sure": sure},
     )
 
 

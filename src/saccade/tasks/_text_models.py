@@ -27,6 +27,7 @@ from saccade.text.ctc_decode import LineText, WordList, decode_beam, decode_gree
 from saccade.text.db_decode import DBOptions, Quads, decode_quads
 from saccade.text.ink import fit_to_ink
 from saccade.text.rotation import sides
+from saccade.text.second_look import elect, other_looks
 from saccade.text.sizes import reading_width, resized_width
 from saccade.text.tiling import OVERLAP, stitch
 
@@ -283,7 +284,7 @@ class TextRecogniser:
             given = None if dictionary is None else read_dictionary(dictionary)
             self.height, classes = probe(self._graph, _FOREIGN_HEIGHTS)
             self.alphabet = foreign_alphabet(self._graph, given, classes)
-            self.drop_score, self._narrow = 0.5, 0.0
+            self.drop_score, self._narrow, self._sure = 0.5, 0.0, 0.0
         else:
             if dictionary is not None:
                 raise ModelFileError(
@@ -293,9 +294,10 @@ class TextRecogniser:
             self.alphabet = card.labels
             self.drop_score = card.thresholds.get("drop_score", 0.5)
             self._narrow = card.thresholds.get("narrow", 0.0)
+            self._sure = card.thresholds.get("sure", 0.0)
 
     def read(self, crops: Sequence[NDArray[np.uint8]]) -> list[PlacedText]:
-        """Read lines.
+        """Read lines; those that are read with doubt more than once.
 
         Args:
             crops: uint8 RGB ``(h, w, 3)`` each, of any size, pulled straight.
@@ -303,6 +305,33 @@ class TextRecogniser:
         Returns:
             What each says; nothing recognised is an empty text.
         """
+        return self.look_again(crops, self.read_once(crops))
+
+    def look_again(
+        self, crops: Sequence[NDArray[np.uint8]], readings: Sequence[PlacedText]
+    ) -> list[PlacedText]:
+        """Read what was read with doubt in other ways, see :mod:`saccade.text.second_look`.
+
+        A model says on its card below which score it doubts (``sure``); without it, never.
+
+        Args:
+            crops: As of :meth:`read`.
+            readings: What was read of each.
+
+        Returns:
+            The readings, some of them replaced.
+        """
+        best = list(readings)
+        doubtful = [index for index, said in enumerate(readings) if said.score < self._sure]
+        looks = [other_looks(crops[index]) for index in doubtful]
+        texts = iter(self.read_once([look for some in looks for look in some]))
+        for index, some in zip(doubtful, looks, strict=True):
+            candidates = [best[index], *(next(texts) for _ in some)]
+            best[index] = candidates[elect([(said.text, said.score) for said in candidates])]
+        return best
+
+    def read_once(self, crops: Sequence[NDArray[np.uint8]]) -> list[PlacedText]:
+        """Read lines at one look; like :meth:`read` otherwise."""
         pieces: list[NDArray[np.uint8]] = []
         owners: list[tuple[int, float, float]] = []  # line; where the piece begins and its share
         for index, crop in enumerate(crops):

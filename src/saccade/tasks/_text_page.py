@@ -164,7 +164,10 @@ def _read_lines(
         tries.append(_Try(index, strip.image, quads[index], strip, likely))
     best = _best(tries, stages.recogniser, [])
     doubtful = [index for index in np.flatnonzero(tall).tolist() if best[index][1].score < _SURE]
-    return _best([_flipped(tries[index]) for index in doubtful], stages.recogniser, best)
+    best = _best([_flipped(tries[index]) for index in doubtful], stages.recogniser, best)
+    ways = [way for way, _ in best]
+    texts = stages.recogniser.look_again([way.crop for way in ways], [text for _, text in best])
+    return list(zip(ways, texts, strict=True))
 
 
 def _best(
@@ -172,7 +175,7 @@ def _best(
 ) -> list[tuple[_Try, PlacedText]]:
     """Read, and keep for each line the reading that the recogniser is surest of."""
     best = list(before)
-    texts = recogniser.read([way.crop for way in tries])
+    texts = recogniser.read_once([way.crop for way in tries])
     for way, text in zip(tries, texts, strict=True):
         if way.index == len(best):
             best.append((way, text))
@@ -197,7 +200,7 @@ def _sideways_turn(
     downwards = [cut_line(image, np.roll(quad, -1, axis=0), recogniser.height) for quad in chosen]
     upwards = [_over(crop) for crop in downwards]
     columns = [lay_out(cut_line(image, quad, recogniser.height)).image for quad in chosen]
-    texts = recogniser.read([*columns, *upwards, *downwards])
+    texts = recogniser.read_once([*columns, *upwards, *downwards])
     scores = np.array([text.score for text in texts]).reshape(3, -1).mean(axis=1)
     return (0, 90, 270)[int(scores.argmax())]
 
@@ -215,7 +218,7 @@ def _on_its_head(
     across, _ = sides(quads)
     chosen = quads[np.argsort(-across, kind="stable")[:_SAMPLE]]
     crops = [cut_line(image, quad, recogniser.height) for quad in chosen]
-    texts = recogniser.read([*crops, *map(_over, crops)])
+    texts = recogniser.read_once([*crops, *map(_over, crops)])
     upright, over = np.array([text.score for text in texts]).reshape(2, -1).mean(axis=1)
     return bool(over >= _TURN_SCORE and over > upright + _TURN_LEAD)
 

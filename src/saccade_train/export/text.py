@@ -53,9 +53,10 @@ picture that the detector gets, in pixels; ``least`` is the shorter side to whic
 enlarged. With a ``gap`` above 0, lines are fitted to their ink (:mod:`saccade.text.ink`)."""
 DIRECTION_THRESHOLDS = {"threshold": 0.9}
 """A line is turned when its probability of standing on its head is above this."""
-RECOGNISER_THRESHOLDS = {"drop_score": 0.5, "narrow": 0.0}
-"""Lines with a lower mean score are left out; narrower ones are drawn out as
-:func:`saccade.text.sizes.reading_width` says, in pixels at the height of the network."""
+RECOGNISER_THRESHOLDS = {"drop_score": 0.5, "narrow": 0.0, "sure": 0.0}
+"""Lines with a lower mean score than ``drop_score`` are left out, those with a lower one than
+``sure`` are looked at again (:mod:`saccade.text.second_look`); those of fewer pixels than
+``narrow`` are drawn out (:func:`saccade.text.sizes.reading_width`)."""
 
 _GREY = 127
 """What lines of a batch are padded with, on the right."""

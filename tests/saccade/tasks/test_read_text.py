@@ -205,7 +205,7 @@ class TwoWays:
     def __init__(self, upright: float, over: float) -> None:
         self.scores = upright, over
 
-    def read(self, crops: list[np.ndarray]) -> list[PlacedText]:
+    def read_once(self, crops: list[np.ndarray]) -> list[PlacedText]:
         half = len(crops) // 2
         return [PlacedText("x", self.scores[number >= half], ()) for number in range(len(crops))]
 
@@ -250,6 +250,28 @@ def test_narrow_lines_are_drawn_out(tmp_path: Path) -> None:
     np.testing.assert_allclose(plain.starts, drawn.starts, atol=0.1)
     np.testing.assert_allclose(plain.ends, drawn.ends, atol=0.1)
     assert drawn.characters[2].end > 2 * plain.characters[2].end
+
+
+def test_doubtful_lines_are_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only those, and what most looks say counts; a model that never doubts reads once."""
+    crop = write_page({(0, 0): "rgb"}, (24, 52))
+    asked = []
+
+    def read_once(_: TextRecogniser, crops: list[np.ndarray]) -> list[PlacedText]:
+        asked.append(len(crops))
+        said = [("sure", 0.95), ("cot", 0.7)] if len(asked) == 1 else [("cat", 0.6)] * len(crops)
+        return [PlacedText(text, score) for text, score in said[: len(crops)]]
+
+    for sure, texts, times in ((0.9, ["sure", "cat"], [2, 2]), (0.0, ["sure", "cot"], [2, 0])):
+        asked.clear()
+        recogniser = TextRecogniser(write_recogniser(tmp_path / "r.onnx", sure=sure), threads=1)
+        with monkeypatch.context() as patch:
+            patch.setattr(TextRecogniser, "read_once", read_once)
+            read = recogniser.read([crop, crop])
+        assert [line.text for line in read] == texts
+        assert asked == times
 
 
 def test_text_at_the_border(reader: TextReader) -> None:

@@ -151,7 +151,8 @@ def test_the_files_keep_the_contract(detector: Made, direction: Made, recogniser
     card = read_card(recogniser.path)
     assert (card.task, card.labels) == ("text_recognise", ALPHABET)
     assert (card.prepare.height, card.prepare.width) == (32, 320)
-    assert (card.outputs, card.thresholds) == (("probabilities",), {"drop_score": 0.5})
+    assert card.outputs == ("probabilities",)
+    assert card.thresholds == {"drop_score": 0.5, "narrow": 0.0, "sure": 0.0}
     for made in (detector, direction, recogniser):
         assert verify(made.path).passed
         assert len(made.report.parity) == len(RUNTIMES)
@@ -314,7 +315,13 @@ def test_a_run_folder_is_exported_by_its_task(
     ]
     card = made.report.card
     data = SimpleNamespace(
-        mean=card.mean, std=card.std, limit=640, threshold=0.3, unclip=1.7, box_threshold=0.5
+        mean=card.mean,
+        std=card.std,
+        limit=640,
+        threshold=0.3,
+        unclip=1.7,
+        box_threshold=0.5,
+        narrow=64.0,
     )
     recipe = SimpleNamespace(task=task, init=None, data=data)
     trained = SimpleNamespace(
@@ -333,6 +340,8 @@ def test_a_run_folder_is_exported_by_its_task(
     if task == "text_detect":  # what isn't given is the recipe's
         assert report.card.thresholds["unclip_ratio"] == 1.7
         assert report.card.thresholds["limit"] == 640
+    if task == "text_recognise":
+        assert report.card.thresholds["narrow"] == 64.0
     assert set(report.card.thresholds) == set(card.thresholds)
     assert (report.card.recipe, report.card.scores) == (f"task: {task}", {"hmean": 0.25})
     assert report.card.notes == "n"

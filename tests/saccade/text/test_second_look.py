@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from saccade.text.second_look import elect, other_looks, slope_of, straightened
+
+
+def word(text: str, slope: float, scale: float = 1.6) -> np.ndarray:
+    """A word that climbs through its crop, letters upright."""
+    (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 5)
+    rise = abs(slope) * width
+    tall = round(height + rise + 16)
+    flat = np.full((tall, width + 16, 3), 225, np.uint8)
+    baseline = round((tall + height) / 2)
+    cv2.putText(flat, text, (8, baseline), cv2.FONT_HERSHEY_SIMPLEX, scale, (40, 20, 60), 5)
+    middle = (width + 16) / 2
+    shear = np.array([[1, 0, 0], [slope, 1, -slope * middle]])
+    size = (flat.shape[1], flat.shape[0])
+    return cv2.warpAffine(flat, shear, size, borderMode=cv2.BORDER_REPLICATE)
+
+
+@pytest.mark.parametrize("text", ["BOUTIQUE", "Avenue", "restaurant"])
+@pytest.mark.parametrize("slope", [-0.8, -0.4, 0.0, 0.3, 0.7])
+def test_slopes_are_found_and_undone(text: str, slope: float) -> None:
+    found = slope_of(word(text, slope))
+    assert found == pytest.approx(slope, abs=0.1)
+    level = straightened(word(text, slope), found)
+    assert slope_of(level) == pytest.approx(0.0, abs=0.1)
+    # What is left is hardly higher than the letters, and as wide as before.
+    plain = word(text, 0.0)
+    assert level.shape[1] == plain.shape[1]
+    assert level.shape[0] <= max(plain.shape[0], 0.35 * word(text, slope).shape[0]) + 24
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (3, 500), (40, 1), (32, 4000), (500, 20)])
+@pytest.mark.parametrize("value", [0, 255])
+def test_any_picture_has_other_looks(shape: tuple[int, int], value: int) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    for line in (np.full((*shape, 3), value, np.uint8), noise):
+        looks = other_looks(line)
+        assert 2 <= len(looks) <= 4
+        assert all(look.dtype == np.uint8 and look.size for look in looks)
+    assert slope_of(np.full((*shape, 3), value, np.uint8)) == 0.0
+
+
+def test_a_climbing_word_is_straightened_and_a_level_one_is_not() -> None:
+    assert len(other_looks(word("Avenue", 0.5))) == 4
+    assert len(other_looks(word("Avenue", 0.0))) == 2
+
+
+def test_votes() -> None:
+    assert elect([("cat", 0.8), ("cut", 0.6), ("cut", 0.7)]) == 2  # 0.64 against 0.85
+    assert elect([("cat", 0.8), ("cut", 0.4), ("cut", 0.5)]) == 0
+    assert elect([("", 0.9), ("cut", 0.1)]) == 1
+    assert elect([("", 0.9), (" ", 0.9)]) == 0
+    assert elect([("a", 0.5), ("b", 0.5)]) == 0
+
+
+@given(st.lists(st.tuples(st.sampled_from(["", "a", "b", "c"]), st.floats(0, 1)), min_size=1))
+def test_votes_against_the_loop(readings: list[tuple[str, float]]) -> None:
+    chosen = readings[elect(readings)]
+    totals = {text: 0.0 for text, _ in readings if text}
+    for text, score in readings:
+        if text:
+            totals[text] += score**2
+    if totals:
+        assert totals[chosen[0]] == pytest.approx(max(totals.values()))
+        assert chosen[1] == max(score for text, score in readings if text == chosen[0])
