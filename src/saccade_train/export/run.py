@@ -58,6 +58,9 @@ def export_run(
     if recipe.init:
         # The card travels: it names the run it began with, not where that lay on this computer.
         recipe = recipe.model_copy(update={"init": Path(recipe.init).name})
+    if getattr(data, "text", None):  # likewise what was written
+        shown = data.model_copy(update={"text": Path(data.text).name})
+        recipe = recipe.model_copy(update={"data": shown})
     if isinstance(recipe, DistillRecipe):
         recipe = recipe.without_places()
     options["recipe"] = dump_recipe(recipe)

@@ -31,6 +31,7 @@ from saccade_train.export.text import (
 )
 from saccade_train.export.tidy import layer_outputs
 from saccade_train.export.write import ExportReport
+from saccade_train.recipes import parse_recipe
 from text_networks import ALPHABET, small_detector, small_direction, small_recogniser
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -345,3 +346,26 @@ def test_a_run_folder_is_exported_by_its_task(
     assert set(report.card.thresholds) == set(card.thresholds)
     assert (report.card.recipe, report.card.scores) == (f"task: {task}", {"hmean": 0.25})
     assert report.card.notes == "n"
+
+
+def test_a_card_names_what_it_was_taught_with_but_not_where_that_lay(
+    recogniser: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = recogniser.report.card
+    recipe = parse_recipe(
+        {
+            "task": "text_recognise",
+            "model": {"arch": "crnn_resnet10_vd_x0_5"},
+            "init": "/home/someone/runs/words",
+            "data": {"text": "/home/someone/novel.txt", "mean": card.mean, "std": card.std},
+        }
+    )
+    trained = SimpleNamespace(
+        model=recogniser.model, recipe=recipe, classes=card.labels, scores={"score": 0.5}
+    )
+    monkeypatch.setattr(running, "load_run", lambda _: trained)
+    report = running.export_run(tmp_path, tmp_path / "m.onnx")
+    said = report.card.recipe
+    assert "someone" not in said
+    assert "novel.txt" in said and "init: words" in said
+    assert recipe.data.text == "/home/someone/novel.txt"  # what was given stays
