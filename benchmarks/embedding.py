@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from ledger import (
@@ -28,6 +29,7 @@ from ledger import (
     is_due,
     places_of,
     run_and_add,
+    run_folder,
     score_table,
     trainings_parser,
 )
@@ -110,11 +112,6 @@ TABLES: dict[str, tuple[Job, ...]] = {
 }
 
 
-def folder(job: Job, seed: int) -> str:
-    """Where its run lies."""
-    return f"{''.join(c if c.isalnum() else '_' for c in job.name)}-seed{seed}"
-
-
 def digest(job: Job, seed: int, start: str, *, toy: bool = False) -> str:
     """Of what decides about its result; ``start`` is the fingerprint of where it begins."""
     return digest_of([RECIPE, PACK, BASE, job.changes, job.taught, seed, start, toy])
@@ -129,19 +126,8 @@ def changes(job: Job, seed: int, start: Path, runs: Path, *, toy: bool = False) 
     """All ``key=value`` of a training."""
     found = [*BASE, *job.changes, f"seed={seed}", f"init={start}"]
     if job.taught:
-        found.append(f"loss.distill.teacher={runs / folder(ARC, seed)}")
+        found.append(f"loss.distill.teacher={runs / run_folder(ARC.name, seed)}")
     return found + (["epochs=1"] if toy else [])
-
-
-def train(
-    job: Job, seed: int, packs: Path, start: Path, runs: Path, ledger: Path, *, toy: bool = False
-) -> None:
-    """Run one training on one thread, unless it is finished, and write it down."""
-    known, out = digest(job, seed, fingerprint(start), toy=toy), runs / folder(job, seed)
-    if is_due(ledger, known, out, others_start_from_it=job is ARC):
-        command = ["saccade", "train", RECIPE, "--data", str(packs / PACK)]
-        command += changes(job, seed, start, runs, toy=toy)
-        run_and_add(ledger, known, command, out, SCORES, name=job.name, seed=seed)
 
 
 def main() -> None:
@@ -151,12 +137,14 @@ def main() -> None:
     given = parser.parse_args()
     seeds, names = range(given.seeds), given.only or list(TABLES)
     runs, ledger = places_of(given, LEDGER)
-    if not given.table:
-        runs.mkdir(parents=True, exist_ok=True)
-        for seed in seeds:
-            for job in dict.fromkeys([ARC, *(job for name in names for job in TABLES[name])]):
-                train(job, seed, given.packs, given.start, runs, ledger, toy=given.toy)
     start = fingerprint(given.start)
+    jobs = dict.fromkeys([ARC, *(job for name in names for job in TABLES[name])])
+    for seed, job in product(() if given.table else seeds, jobs):
+        known, out = digest(job, seed, start, toy=given.toy), runs / run_folder(job.name, seed)
+        if is_due(ledger, known, out, others_start_from_it=job is ARC):
+            command = ["saccade", "train", RECIPE, "--data", str(given.packs / PACK)]
+            command += changes(job, seed, given.start, runs, toy=given.toy)
+            run_and_add(ledger, known, command, out, SCORES, name=job.name, seed=seed)
     for name in names:
         rows = {
             job.name: [digest(job, seed, start, toy=given.toy) for seed in seeds]

@@ -23,6 +23,7 @@ __all__ = [
     "mean_and_spread",
     "places_of",
     "run_and_add",
+    "run_folder",
     "run_single",
     "said_by",
     "score_table",
@@ -62,6 +63,15 @@ def run_single(command: Sequence[str], log: Path) -> bool:
     environment = os.environ | {"SACCADE_THREADS": "1", "OMP_NUM_THREADS": "1"}
     with log.open("w") as file:
         return subprocess.run(command, stdout=file, stderr=file, env=environment).returncode == 0
+
+
+def run_folder(name: str, seed: int) -> str:
+    """The run folder of a row of a table.
+
+    >>> run_folder("student, 2,500 labels", 1)
+    'student__2_500_labels-seed1'
+    """
+    return f"{''.join(c if c.isalnum() else '_' for c in name)}-seed{seed}"
 
 
 def is_due(ledger: Path, digest: str, out: Path, *, others_start_from_it: bool = False) -> bool:

@@ -34,6 +34,7 @@ from ledger import (
     is_due,
     places_of,
     run_and_add,
+    run_folder,
     score_table,
     trainings_parser,
 )
@@ -148,11 +149,6 @@ TABLES: dict[str, tuple[Job, ...]] = {
 }
 
 
-def folder(job: Job, seed: int) -> str:
-    """Where its run lies."""
-    return f"{''.join(c if c.isalnum() else '_' for c in job.name)}-seed{seed}"
-
-
 def digest(job: Job, seed: int, *, toy: bool = False) -> str:
     """Of what decides about its result."""
     makers = [one for one in _all() if one.name in (job.teacher, job.init)]
@@ -165,7 +161,7 @@ def _all() -> list[Job]:
 
 def train(job: Job, seed: int, packs: Path, runs: Path, ledger: Path, *, toy: bool = False) -> None:
     """Run one training on one thread, unless it is finished, and write it down."""
-    out, known = runs / folder(job, seed), digest(job, seed, toy=toy)
+    out, known = runs / run_folder(job.name, seed), digest(job, seed, toy=toy)
     needed = job in BACKBONES or any(job.name in (one.teacher, one.init) for one in _all())
     if not is_due(ledger, known, out, others_start_from_it=needed):
         return
@@ -174,13 +170,13 @@ def train(job: Job, seed: int, packs: Path, runs: Path, ledger: Path, *, toy: bo
     if job.teacher is not None:
         teacher = next(one for one in _all() if one.name == job.teacher)
         command = ["saccade", "distill", "--student", RECIPE, *job.options]
-        command += ["--teacher", str(runs / folder(teacher, seed))]
+        command += ["--teacher", str(runs / run_folder(teacher.name, seed))]
     command += ["--data", str(labelled), *job.changes, f"seed={seed}"]
     command += ["--unlabelled", str(pool)] if job.pool else []
     command += ["epochs=2", "batch_size=16"] if toy else []
     if job.init is not None:
         start = next(one for one in _all() if one.name == job.init)
-        command.append(f"init={runs / folder(start, seed)}")
+        command.append(f"init={runs / run_folder(start.name, seed)}")
     run_and_add(ledger, known, command, out, ["top1"], name=job.name, seed=seed)
 
 

@@ -29,6 +29,7 @@ from ledger import (
     is_due,
     places_of,
     run_and_add,
+    run_folder,
     score_table,
     trainings_parser,
 )
@@ -97,7 +98,7 @@ def train(job: Job, seed: int, packs: Path, runs: Path, ledger: Path, *, toy: bo
     command += [*job.changes, f"seed={seed}"]
     command += ["epochs=1"] if toy else []
     if job.init is not None:
-        command.append(f"init={runs / ssld.folder(job.init, seed)}")
+        command.append(f"init={runs / run_folder(job.init.name, seed)}")
     run_and_add(ledger, known, command, out, job.scores, name=job.name, seed=seed)
 
 

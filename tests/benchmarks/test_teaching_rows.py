@@ -55,11 +55,11 @@ def test_what_others_start_from_is_repeated_when_its_run_is_gone(
 
     train()
     train()
-    assert ran == [ssld.folder(first, 0), ssld.folder(last, 0)]
+    assert ran == [ledger.run_folder(first.name, 0), ledger.run_folder(last.name, 0)]
     for job in (first, last):
-        (tmp_path / ssld.folder(job, 0) / "summary.json").unlink()
+        (tmp_path / ledger.run_folder(job.name, 0) / "summary.json").unlink()
     train()
-    assert ran[2:] == [ssld.folder(first, 0)]
+    assert ran[2:] == [ledger.run_folder(first.name, 0)]
 
 
 def test_embedders_have_recipes_and_digests(tmp_path: Path) -> None:
@@ -70,5 +70,5 @@ def test_embedders_have_recipes_and_digests(tmp_path: Path) -> None:
     assert len({embedding.digest(job, seed, "") for job in jobs for seed in (0, 1)}) == 2 * len(
         jobs
     )
-    assert len({embedding.folder(job, 0) for job in jobs}) == len(jobs)
+    assert len({ledger.run_folder(job.name, 0) for job in jobs}) == len(jobs)
     assert embedding.digest(embedding.ARC, 0, "one") != embedding.digest(embedding.ARC, 0, "other")

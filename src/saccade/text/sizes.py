@@ -72,8 +72,7 @@ def line_width(
 
 def resized_width(size: tuple[int, int], batch_width: int, height: int = 32) -> int:
     """Say how wide one line of (height, width) pixels becomes inside its batch."""
-    rows, columns = size
-    return max(1, min(math.ceil(height * columns / rows), batch_width))
+    return max(1, min(reading_width(size, height), batch_width))
 
 
 def reading_width(size: tuple[int, int], height: int = 32, narrow: float = 0.0) -> int:

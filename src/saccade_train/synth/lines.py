@@ -146,13 +146,14 @@ def settle(
             f"no font has these {len(missing)} characters of the alphabet: {shown} - give fonts "
             "that have them, or take them out of the alphabet"
         )
-    lexicons = tuple(
-        Lexicon(part.alphabet)
+    # One for all parts of an alphabet: what it derives from its words takes time.
+    lexicons = {
+        part.alphabet: Lexicon(part.alphabet)
         if lexicon is None
         else Lexicon(part.alphabet, lexicon.words, lexicon.lines)
         for part in parts
-    )
-    return parts, fonts, lexicons
+    }
+    return parts, fonts, tuple(lexicons[part.alphabet] for part in parts)
 
 
 def check_seed(seed: int) -> int:
