@@ -66,6 +66,7 @@ def train(
       saccade train classify_small --data flowers/ --out runs/flowers
       saccade train classify_small --data a.zip --data b/ --out runs/ab epochs=20 optimiser.lr=0.05
       saccade train classify_small --data flowers/ --out runs/fine init=runs/ab
+      saccade train ocr_rec --data rec_lines.zip --out runs/mine init=crnn_latin
       saccade train picodet_small --data cards.zip --out runs/cards
       saccade train embed_small --data goods.zip --out runs/goods
       saccade train ocr_rec_short --data rec_lines.zip --out runs/words

@@ -271,8 +271,9 @@ class Recipe(_Part):
     about: str = ""
     """What the recipe is for, and the published number it belongs to."""
     init: str | None = None
-    """Start from these weights: a run folder or a .safetensors file. The last layer is renewed when
-    the number of classes differs."""
+    """Start from these weights: a run folder, a .safetensors file, a file that ``saccade export``
+    wrote, or the name of a shipped model. The last layer is renewed when the number of classes
+    differs."""
     optimiser: OptimiserOptions = OptimiserOptions()
     schedule: ScheduleOptions = ScheduleOptions()
     epochs: Positive = 100

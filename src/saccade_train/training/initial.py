@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
+from saccade import zoo
 from saccade.errors import TrainingError
+from saccade.modelfile import read_card
+from saccade_train.export.unfold import settle, unfold
 
 from .checkpoint import find_folder, load_tensors, network_alone
 
@@ -27,16 +31,20 @@ def weights_file(place: str | Path) -> Path:
         if folder is not None:
             return folder / "model.safetensors"
     if not path.exists():
-        raise TrainingError(f"{path}: no such run folder or .safetensors file")
+        raise TrainingError(f"{path}: no such run folder, .safetensors or .onnx file, and no shipped model")
     raise TrainingError(f"{path}: holds no trained weights (best/ or last/)")
 
 
-def load_initial(model: nn.Module, place: str | Path) -> str:
+def load_initial(
+    model: nn.Module, place: str | Path, look: Callable[[], None] = lambda: None
+) -> str:
     """Copy into a model the weights that fit it, by name and shape.
 
     Args:
         model: Changed in place.
-        place: A run folder or a .safetensors file.
+        place: A run folder, a .safetensors file, a file that was exported, or a shipped model.
+        look: Runs the model once on a batch of its training, and puts back whatever that changes
+            besides; asked for exported files, see :func:`saccade_train.export.unfold.settle`.
 
     Returns:
         A sentence that says what was loaded and what starts fresh.
@@ -44,9 +52,44 @@ def load_initial(model: nn.Module, place: str | Path) -> str:
     Raises:
         TrainingError: The file is missing or damaged, or does not fit the body: all but the head,
             and but the neck where the file has none (a classifier's weights in a detector).
+        ModelFileError: An exported file is damaged or has no card.
     """
-    file = weights_file(place)
-    given = network_alone(load_tensors(file))
+    exported = _exported(place)
+    settled: Sequence[str] = ()
+    if exported is None:
+        file = weights_file(place)
+        given = network_alone(load_tensors(file))
+        architecture = "what the weights are of"
+    else:
+        file = exported
+        given, settled = unfold(file, model)
+        architecture = read_card(file).architecture
+    fitting, fresh = _fitting(model, given, file, architecture)
+    model.load_state_dict(fitting, strict=False)
+    loaded = [norm for norm in settled if f"{norm}.bias" in fitting]
+    if loaded:
+        settle(model, loaded, look)
+    if not fresh:
+        return f"{file}: all {len(fitting)} tensors loaded"
+    if len(fresh) <= _NAMED:
+        return f"{file}: {len(fitting)} tensors loaded; fresh: {', '.join(fresh)}"
+    parts = Counter(name.partition(".")[0] for name in fresh)
+    counted = ", ".join(f"{count} of the {part}" for part, count in parts.items())
+    return f"{file}: {len(fitting)} tensors loaded; fresh: {counted}"
+
+
+def _exported(place: str | Path) -> Path | None:
+    """The .onnx file at a place, or of a shipped model of that name where nothing lies there."""
+    path = Path(place)
+    if path.suffix.lower() == ".onnx":
+        return path
+    return zoo.find(place) if not path.exists() and str(place) in zoo.names() else None
+
+
+def _fitting(
+    model: nn.Module, given: dict[str, Tensor], file: Path, architecture: str
+) -> tuple[dict[str, Tensor], list[str]]:
+    """The tensors that fit the model, and the names of those that start fresh."""
     ours = model.state_dict()
     # An embedder pools as a classifier does, below another name, and has its own linear layers.
     if any(name.startswith("pooled.") for name in ours):
@@ -72,14 +115,7 @@ def load_initial(model: nn.Module, place: str | Path) -> str:
     if missing:
         raise TrainingError(
             f"{file}: does not fit this architecture: {len(missing)} of {len(body)} tensors of the "
-            f"body are absent or of another shape, {missing[0]!r} first; set model.arch to what "
-            "the weights are of"
+            f"body are absent or of another shape, {missing[0]!r} first; set model.arch to "
+            f"{architecture}"
         )
-    model.load_state_dict(fitting, strict=False)
-    if not fresh:
-        return f"{file}: all {len(fitting)} tensors loaded"
-    if len(fresh) <= _NAMED:
-        return f"{file}: {len(fitting)} tensors loaded; fresh: {', '.join(fresh)}"
-    parts = Counter(name.partition(".")[0] for name in fresh)
-    counted = ", ".join(f"{count} of the {part}" for part, count in parts.items())
-    return f"{file}: {len(fitting)} tensors loaded; fresh: {counted}"
+    return fitting, fresh

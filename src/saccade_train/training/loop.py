@@ -189,7 +189,7 @@ def _train(
                 "other shares of each batch, so the numbers will differ a little"
             )
     elif recipe.init:
-        report.say(load_initial(task.deployed(training.model), recipe.init))
+        report.say(load_initial(task.deployed(training.model), recipe.init, training.look))
         training.reset_ema()
     try:
         return training.run()
@@ -231,6 +231,21 @@ class _Training:
         if ema.decay > 0:
             cycle = ema.cycle_epochs * self.plan.steps
             self.ema = Ema(self.model, ema.decay, warmup=ema.warmup, cycle=cycle)
+
+    @torch.no_grad()
+    def look(self) -> None:
+        """Run the networks on the first batch, and leave no trace of it.
+
+        All processes look at the same one, so that they go on being alike.
+        """
+        kept = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+        batches: Any = self.task.batches(self.plan, epoch=0, start=0, process=0)
+        try:
+            self.model.train()
+            self.task.loss(self.model, next(batches), self.fabric.device, self.recipe.seed)
+        finally:
+            batches.close()
+            self.model.load_state_dict(kept)
 
     # ------------------------------------------------------------------ the loop
 

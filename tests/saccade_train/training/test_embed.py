@@ -193,6 +193,20 @@ def test_it_begins_with_a_classifiers_weights(tmp_path: Path, pictures: Path, ru
         assert torch.allclose(found["student.pooled.last_conv.weight"], wanted, atol=1e-6)
 
 
+def test_it_begins_with_an_exported_file(tmp_path: Path, pictures: Path, run: Path) -> None:
+    file = tmp_path / "goods.onnx"
+    assert main(["export", str(run), "-o", str(file)]) == 0
+    recipe = tiny(init=str(file), epochs=1, optimiser={"lr": 1e-12}, ema={})
+    summary = train(recipe, pictures, tmp_path / "again", quiet=True, tensorboard=False)
+    found = load_file(tmp_path / "again" / "last" / "model.safetensors")
+    given = load_file(run / "best" / "model.safetensors")
+    wanted = given["pooled.last_conv.weight"]
+    assert torch.allclose(found["student.pooled.last_conv.weight"], wanted, atol=1e-6)
+    # The look at a batch that precedes the first step has left no trace.
+    counts = {int(n) for name, n in found.items() if name.endswith("num_batches_tracked")}
+    assert counts == {summary.steps}
+
+
 def test_it_learns_from_a_teacher(tmp_path: Path, pictures: Path, run: Path) -> None:
     distill = {"teacher": str(run), "cosine": 1.0, "distances": 1.0, "angles": 1.0}
     recipe = tiny(loss={"classify": 0.0, "distill": distill}, epochs=2)
