@@ -1,6 +1,7 @@
 """What the main-body detector learns besides photographs: studio pictures pasted on varied grounds.
 
-    python benchmarks/mainbody_data.py --packs FOLDER --out pasted.zip [--count 2000]
+    python benchmarks/mainbody_data.py --packs FOLDER --out pasted.zip [--count 2000] [--seed 0]
+        [--most 3] [--packages 0.5] [--least-size 0.3]
 
 The things are the 81 studio pictures of ``ret_grocerystore81``, and as many packages that are drawn
 from nothing; the grounds are drawn, or are cut from where the photographs of the other open packs
@@ -59,6 +60,10 @@ def main() -> None:
     parser.add_argument("--packs", type=Path, required=True, help="folder of the .zip packs")
     parser.add_argument("--out", type=Path, default=Path("pasted.zip"))
     parser.add_argument("--count", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--most", type=int, default=3, help="things in a picture")
+    parser.add_argument("--packages", type=float, default=0.5, help="share that is drawn")
+    parser.add_argument("--least-size", type=float, default=0.3, help="of the picture's side")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         with zipfile.ZipFile(arguments.packs / "ret_grocerystore81.zip") as pack:
@@ -69,7 +74,14 @@ def main() -> None:
         print(problem)
     grounds = grounds_of(arguments.packs)
     print(f"{len(cutouts)} things, {len(grounds)} grounds")
-    source = ObjectSource(cutouts, grounds, most=3, packages=0.5, least_size=0.3)
+    source = ObjectSource(
+        cutouts,
+        grounds,
+        most=arguments.most,
+        packages=arguments.packages,
+        least_size=arguments.least_size,
+        seed=arguments.seed,
+    )
     for _ in write_objects(source, arguments.out, arguments.count):
         pass
 
