@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from saccade import zoo
-from saccade.errors import TrainingError
+from saccade.errors import TrainingError, nearest
 from saccade.modelfile import read_card
 from saccade_train.export.unfold import settle, unfold
 
@@ -31,7 +31,10 @@ def weights_file(place: str | Path) -> Path:
         if folder is not None:
             return folder / "model.safetensors"
     if not path.exists():
-        raise TrainingError(f"{path}: no such run folder, .safetensors or .onnx file, and no shipped model")
+        raise TrainingError(
+            f"{path}: no such run folder or file, and no shipped model "
+            f"({nearest(str(path), zoo.names())})"
+        )
     raise TrainingError(f"{path}: holds no trained weights (best/ or last/)")
 
 

@@ -161,6 +161,8 @@ def test_what_is_not_ours_is_refused_in_one_line(tmp_path: Path) -> None:
         load_initial(build(), tmp_path / "bare.onnx")
     with pytest.raises(ModelFileError):
         load_initial(build(), tmp_path / "nowhere.onnx")
+    with pytest.raises(TrainingError, match="did you mean 'lcnet_x1_0_shop91'"):
+        load_initial(build(), "lcnet_x1_0_shop")
 
 
 def test_paddles_dropout_is_taken_out_again(tmp_path: Path) -> None:
