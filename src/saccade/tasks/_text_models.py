@@ -27,7 +27,7 @@ from saccade.text.ctc_decode import LineText, WordList, decode_beam, decode_gree
 from saccade.text.db_decode import DBOptions, Quads, decode_quads
 from saccade.text.ink import fit_to_ink
 from saccade.text.rotation import sides
-from saccade.text.second_look import elect, other_looks
+from saccade.text.second_look import elect, further_looks, second_look
 from saccade.text.sizes import reading_width, resized_width
 from saccade.text.tiling import OVERLAP, stitch
 
@@ -323,11 +323,15 @@ class TextRecogniser:
         """
         best = list(readings)
         doubtful = [index for index, said in enumerate(readings) if said.score < self._sure]
-        looks = [other_looks(crops[index]) for index in doubtful]
+        second = self.read_once([second_look(crops[index]) for index in doubtful])
+        seen = {index: [best[index], said] for index, said in zip(doubtful, second, strict=True)}
+        open_ones = [index for index, (one, two) in seen.items() if one.text != two.text]
+        looks = [further_looks(crops[index]) for index in open_ones]
         texts = iter(self.read_once([look for some in looks for look in some]))
-        for index, some in zip(doubtful, looks, strict=True):
-            candidates = [best[index], *(next(texts) for _ in some)]
-            best[index] = candidates[elect([(said.text, said.score) for said in candidates])]
+        for index, some in zip(open_ones, looks, strict=True):
+            seen[index] += [next(texts) for _ in some]
+        for index, said in seen.items():
+            best[index] = said[elect([(reading.text, reading.score) for reading in said])]
         return best
 
     def read_once(self, crops: Sequence[NDArray[np.uint8]]) -> list[PlacedText]:

@@ -255,22 +255,32 @@ def test_narrow_lines_are_drawn_out(tmp_path: Path) -> None:
 def test_doubtful_lines_are_looked_at_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only those, and what most looks say counts; a model that never doubts reads once."""
+    """Only those, further only where the second look disagrees, and what most say counts."""
     crop = write_page({(0, 0): "rgb"}, (24, 52))
     asked = []
+    said = [
+        [("sure", 0.95), ("cot", 0.7), ("dog", 0.7)],  # the first look, at all
+        [("cat", 0.6), ("dog", 0.5)],  # the second, at what is doubtful
+        [("cat", 0.6), ("cut", 0.6)],  # two more of what is still open
+    ]
 
     def read_once(_: TextRecogniser, crops: list[np.ndarray]) -> list[PlacedText]:
+        found = said[len(asked)] if crops else []
         asked.append(len(crops))
-        said = [("sure", 0.95), ("cot", 0.7)] if len(asked) == 1 else [("cat", 0.6)] * len(crops)
-        return [PlacedText(text, score) for text, score in said[: len(crops)]]
+        assert len(found) == len(crops)
+        return [PlacedText(text, score) for text, score in found]
 
-    for sure, texts, times in ((0.9, ["sure", "cat"], [2, 2]), (0.0, ["sure", "cot"], [2, 0])):
+    for sure, texts, times in (
+        (0.9, ["sure", "cat", "dog"], [3, 2, 2]),
+        (0.0, ["sure", "cot", "dog"], [3, 0, 0]),  # a model that never doubts
+    ):
         asked.clear()
         recogniser = TextRecogniser(write_recogniser(tmp_path / "r.onnx", sure=sure), threads=1)
         with monkeypatch.context() as patch:
             patch.setattr(TextRecogniser, "read_once", read_once)
-            read = recogniser.read([crop, crop])
+            read = recogniser.read([crop] * 3)
         assert [line.text for line in read] == texts
+        assert [line.score for line in read][::2] == [0.95, 0.7]
         assert asked == times
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saccade.text.second_look import elect, other_looks, slope_of, straightened
+from saccade.text.second_look import elect, further_looks, second_look, slope_of, straightened
 
 
 def word(text: str, slope: float, scale: float = 1.6) -> np.ndarray:
@@ -41,15 +41,30 @@ def test_slopes_are_found_and_undone(text: str, slope: float) -> None:
 def test_any_picture_has_other_looks(shape: tuple[int, int], value: int) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
     for line in (np.full((*shape, 3), value, np.uint8), noise):
-        looks = other_looks(line)
-        assert 2 <= len(looks) <= 4
+        looks = [second_look(line), *further_looks(line)]
+        assert len(looks) in (3, 5)
         assert all(look.dtype == np.uint8 and look.size for look in looks)
     assert slope_of(np.full((*shape, 3), value, np.uint8)) == 0.0
 
 
 def test_a_climbing_word_is_straightened_and_a_level_one_is_not() -> None:
-    assert len(other_looks(word("Avenue", 0.5))) == 4
-    assert len(other_looks(word("Avenue", 0.0))) == 2
+    assert len(further_looks(word("Avenue", 0.5))) == 4
+    assert len(further_looks(word("Avenue", 0.0))) == 2
+    *_, straight = further_looks(word("Avenue", 0.5))
+    assert slope_of(straight) == pytest.approx(0.0, abs=0.1)
+
+
+def test_what_the_looks_show() -> None:
+    line = word("Avenue", 0.0)
+    height, width = line.shape[:2]
+    opposite = second_look(line)
+    assert opposite.shape == (height, round(0.85 * width), 3)
+    assert float(np.median(opposite)) == 255 - float(np.median(line))
+    wide, soft = further_looks(line)
+    assert wide.shape == (height, round(1.4 * width), 3)
+    assert float(np.median(wide)) == 255 - float(np.median(line))
+    assert soft.shape == (height + 2 * round(0.1 * height), width, 3)
+    assert float(np.median(soft)) == float(np.median(line))
 
 
 def test_votes() -> None:
