@@ -86,3 +86,63 @@ def test_spans_hold_all_ink_and_stay_in_order(
     for start, end in np.rint(spans * 300).astype(int):
         inside[start:end] = True
     assert inside[inked].all()
+
+
+def turned(center: tuple[float, float], size: tuple[float, float], degrees: float) -> np.ndarray:
+    """A rectangle, from top left clockwise."""
+    angle = np.deg2rad(degrees)
+    along, down = (
+        np.array([np.cos(angle), np.sin(angle)]),
+        np.array([-np.sin(angle), np.cos(angle)]),
+    )
+    half = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]]) * size
+    return (np.array(center) + half[:, :1] * along + half[:, 1:] * down).astype(np.float32)
+
+
+@pytest.mark.parametrize("degrees", [0, 12, -25])
+@pytest.mark.parametrize("ground", [230, 20])
+def test_a_mark_is_boxed_on_all_sides(degrees: float, ground: int) -> None:
+    picture = np.full((80, 100, 3), ground, np.uint8)
+    picture[30:50, 40:48] = 250 - ground  # a 1, 8 x 20
+    picture[20:60, 56:70] = 250 - ground  # of a neighbour some reaches into the box
+    around = turned((44, 40), (26, 30), degrees)
+    (found,) = fit_to_ink(picture, around[None], gap=1.5, margin=0.2).quads
+    # Above and below a fifth of its height, at the sides three tenths of its width.
+    left, top, right, bottom = 40 - 2.4, 30 - 4, 48 + 2.4, 50 + 4
+    wanted = [[left, top], [right, top], [right, bottom], [left, bottom]]
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+def test_a_mark_without_clear_ink_stays_as_it_is() -> None:
+    texture = np.random.default_rng(0).integers(110, 140, (60, 60, 3)).astype(np.uint8)
+    around = turned((30, 30), (24, 26), 10)
+    for picture in (texture, np.full_like(texture, 128)):
+        found = fit_to_ink(picture, around[None], gap=1.5, margin=0.2)
+        np.testing.assert_array_equal(found.quads[0], around)
+    # Ink that only touches the rim is that of others.
+    rim = np.full_like(texture, 230)
+    rim[:18] = 20
+    found = fit_to_ink(rim, around[None], gap=1.5, margin=0.2)
+    np.testing.assert_array_equal(found.quads[0], around)
+
+
+@given(
+    st.tuples(st.floats(-20, 80), st.floats(-20, 80)),
+    st.tuples(st.floats(4, 40), st.floats(0.5, 1.5)),
+    st.floats(-180, 180),
+    st.integers(0, 9),
+)
+def test_marks_anywhere(
+    center: tuple[float, float], size: tuple[float, float], degrees: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    picture = np.full((60, 60, 3), 230, np.uint8)
+    for x, y in rng.integers(0, 56, (6, 2)):
+        picture[y : y + 4, x : x + 4] = 20
+    high, ratio = size
+    around = turned(center, (high * ratio, high), degrees)
+    found = fit_to_ink(picture, around[None], gap=1.5, margin=0.0)
+    assert found.quads.shape == (1, 4, 2) and found.origins.tolist() == [0]
+    assert np.isfinite(found.quads).all()
+    low, most = around.min(axis=0) - 1, around.max(axis=0) + 1
+    assert (found.quads[0] >= low).all() and (found.quads[0] <= most).all()
