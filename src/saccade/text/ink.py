@@ -134,8 +134,6 @@ def _around_ink(
         return quad
     begin = np.array([x[own].min(), y[own].min()])
     end = np.array([(x + across)[own].max(), (y + down)[own].max()])
-    tall = end[1] - begin[1]
-    # A thin mark, such as 1, gets less room beside it: half of its own width and more hides it.
-    room = np.array([min(margin * tall, 1.5 * margin * (end[0] - begin[0])), margin * tall])
+    room = margin * (end[1] - begin[1])
     (x1, y1), (x2, y2) = begin - room + (left, top), end + room + (left, top)
     return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], np.float32)

@@ -107,8 +107,7 @@ def test_a_mark_is_boxed_on_all_sides(degrees: float, ground: int) -> None:
     picture[20:60, 56:70] = 250 - ground  # of a neighbour some reaches into the box
     around = turned((44, 40), (26, 30), degrees)
     (found,) = fit_to_ink(picture, around[None], gap=1.5, margin=0.2).quads
-    # Above and below a fifth of its height, at the sides three tenths of its width.
-    left, top, right, bottom = 40 - 2.4, 30 - 4, 48 + 2.4, 50 + 4
+    left, top, right, bottom = 40 - 4, 30 - 4, 48 + 4, 50 + 4  # with a fifth of its height
     wanted = [[left, top], [right, top], [right, bottom], [left, bottom]]
     np.testing.assert_allclose(found, wanted, atol=1e-4)
 
