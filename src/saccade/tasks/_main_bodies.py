@@ -21,6 +21,7 @@ from saccade.results import RecognizedObject
 from saccade.tasks.detect import Detector
 
 __all__ = [
+    "BODY_SCORE",
     "MAX_OBJECTS",
     "DetectorChoice",
     "Pieces",
@@ -33,7 +34,9 @@ __all__ = [
 MAX_OBJECTS = 5
 """``max_det_results`` of the reference."""
 
-_DETECTION_SCORE = 0.2
+BODY_SCORE = 0.2
+"""From which score on a box is looked up, where the detector's card says nothing (``body``)."""
+
 _RESULT_IOU = 0.05
 _TASK = "mainbody"
 
@@ -92,7 +95,8 @@ def find_pieces(
     height, width = pixels.shape[:2]
     boxes = np.array([[0, 0, width, height]], np.int64)
     if detector is not None:
-        found = detector(pixels, score=_DETECTION_SCORE, keep=max_objects, agnostic=True)
+        score = detector.card.thresholds.get("body", BODY_SCORE)
+        found = detector(pixels, score=score, keep=max_objects, agnostic=True)
         # Truncated as in the reference, but clipped: it would read from the other side of the
         # picture where a coordinate is negative.
         whole = clip(found.boxes, (height, width)).astype(np.int64)

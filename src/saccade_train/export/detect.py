@@ -31,6 +31,9 @@ from saccade_train.models.detector import PicoDet
 __all__ = ["DETECT_THRESHOLDS", "export_detector"]
 
 DETECT_THRESHOLDS = {"score": 0.4, "iou": 0.6, "keep": 100.0}
+"""What a card says if nothing else is given. It may also say ``body``: from which score on a box is
+looked up when main bodies are recognised, where PP-ShiTu's 0.2 does not fit."""
+
 """What :class:`saccade.Detector` shows unless it is told otherwise: boxes above a score; of two
 that overlap by more than ``iou`` the better; and so many at most."""
 
@@ -143,8 +146,9 @@ def export_detector(
 
 def _thresholds(given: Mapping[str, float]) -> dict[str, float]:
     for name, value in given.items():
-        if name not in DETECT_THRESHOLDS:
-            raise OptionError(f"unknown threshold {name!r}; {nearest(name, DETECT_THRESHOLDS)}")
+        known = (*DETECT_THRESHOLDS, "body")
+        if name not in known:
+            raise OptionError(f"unknown threshold {name!r}; {nearest(name, known)}")
         if name == "keep" and not (value >= 1 and float(value).is_integer()):
             raise OptionError(f"keep is {value:g}; expected a whole number of boxes, at least 1")
         if name != "keep" and not 0 <= value <= 1:

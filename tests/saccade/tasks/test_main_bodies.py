@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -129,8 +130,12 @@ def test_scores_below_zero_still_rank_before_the_unknown():
 class FixedDetector(Detector):
     """Gives the boxes that it is told; notes the options it is called with."""
 
-    def __init__(self, boxes: list[list[float]]) -> None:
-        self.boxes, self.options = boxes, {}
+    def __init__(self, boxes: list[list[float]], **thresholds: float) -> None:
+        self.boxes, self.options, self.thresholds = boxes, {}, thresholds
+
+    @property
+    def card(self):  # type: ignore[no-untyped-def,override]
+        return SimpleNamespace(thresholds=self.thresholds)
 
     def __call__(self, image, **options):  # type: ignore[no-untyped-def,override]
         from saccade.results import Detections
@@ -148,6 +153,12 @@ def test_boxes_are_clipped_and_cut_to_whole_pixels():
     for (x1, y1, x2, y2), crop in zip(pieces.boxes.tolist(), pieces.crops, strict=True):
         np.testing.assert_array_equal(crop, picture[y1:y2, x1:x2])
     assert detector.options == {"score": 0.2, "keep": 7, "agnostic": True}
+
+
+def test_a_card_may_say_which_boxes_count():
+    detector = FixedDetector([[2, 2, 9, 9]], score=0.5, body=0.4)
+    find_pieces(detector, SCENE)
+    assert detector.options["score"] == 0.4
 
 
 def test_without_a_detector_the_frame_is_the_only_piece():

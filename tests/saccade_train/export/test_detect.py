@@ -189,6 +189,7 @@ def test_a_picture_gives_no_more_boxes_than_it_has_scores() -> None:
         ({"prepare": Prepare(100, 96, "stretch")}, "100 x 96 pixels; both sides must be multiples"),
         ({"thresholds": {"scor": 0.3}}, "unknown threshold 'scor'; did you mean 'score'"),
         ({"thresholds": {"iou": 2.0}}, "iou is 2; expected 0 to 1"),
+        ({"thresholds": {"body": 1.5}}, "body is 1.5; expected 0 to 1"),
         ({"thresholds": {"keep": 1.5}}, "keep is 1.5; expected a whole number"),
     ],
 )
