@@ -69,7 +69,7 @@ def unfold(file: Path, model: nn.Module) -> tuple[dict[str, Tensor], list[str]]:
     try:
         found = values | _by_layer(graph, values) | _lstm_weights(graph, values, model)
         norms = norm_names(model) | _norms_behind_linear(graph, model)
-    except (AttributeError, IndexError, KeyError, RuntimeError, ValueError) as error:
+    except (IndexError, KeyError, RuntimeError, ValueError) as error:
         raise TrainingError(
             f"{file}: its layers are not as 'saccade export' writes them; start from a run folder "
             "or from an exported file"
@@ -170,10 +170,11 @@ def _norms_behind_linear(graph: onnx.GraphProto, model: nn.Module) -> dict[str, 
         for node in graph.node
         if node.op_type == "Gemm" and layer_of(node) != _linear(node)
     }
+    modules = dict(model.named_modules())
     return {
         linear: norm
         for linear, norm in pairs.items()
-        if isinstance(model.get_submodule(norm), nn.BatchNorm1d)
+        if isinstance(modules.get(norm), nn.BatchNorm1d)
     }
 
 
