@@ -127,9 +127,10 @@ def result_nms(
 def choose(things: Sequence[RecognizedObject], *, every: bool = False) -> list[RecognizedObject]:
     """The answer from all pieces: the named ones, then those that nobody knows.
 
-    Named pieces go through :func:`result_nms`. Main bodies without a name follow, as far as they
-    overlap nothing in the answer. The full frame without a name is the answer only where there is
-    no other.
+    The full frame gives way to a main body of the same name, which says where the thing is (the
+    reference keeps whichever is more alike). Named pieces go through :func:`result_nms`. Main
+    bodies without a name follow, as far as they overlap nothing in the answer. The full frame
+    without a name is the answer only where there is no other.
 
     Args:
         things: One a piece, the full frame last.
@@ -137,10 +138,13 @@ def choose(things: Sequence[RecognizedObject], *, every: bool = False) -> list[R
     """
     if every:
         return sorted(things, key=lambda thing: -thing.score)
-    named = [thing for thing in things if thing.label is not None]
-    unnamed = [thing for thing in things[:-1] if thing.label is None]
+    bodies, frame = things[:-1], things[-1]
+    named = [thing for thing in bodies if thing.label is not None]
+    if frame.label is not None and frame.label not in [thing.label for thing in named]:
+        named.append(frame)
+    unnamed = [thing for thing in bodies if thing.label is None]
     boxes = np.array([thing.box for thing in named + unnamed], np.int64).reshape(-1, 4)
     # The unknown rank behind the known, by how sure the detector is of them.
     ranks = [thing.score for thing in named] + [-2.0 - place for place in range(len(unnamed))]
     kept = result_nms(boxes, np.array(ranks, np.float64))
-    return [(named + unnamed)[index] for index in kept.tolist()] or list(things[-1:])
+    return [(named + unnamed)[index] for index in kept.tolist()] or [frame]

@@ -18,7 +18,7 @@ MODELS = Path(__file__).parent / "models"
 # The one place that says which model serves a task when the user names none.
 DEFAULT = {
     "classify": "lcnet_x1_0_shop91",
-    "embed": "lcnet_x1_0_shop91",
+    "embed": "goods_resnet18_vd_x0_5",
     "detect": "mainbody_picodet_s_320",
     "mainbody": "mainbody_picodet_s_320",
     "text_detect": "db_r10_latin",

@@ -102,6 +102,12 @@ def test_named_things_come_first_and_the_frame_gives_way():
     assert choose([unknown, named, shelf]) == [shelf]
 
 
+def test_a_body_of_the_same_name_says_where_the_thing_is():
+    body, frame = thing(LEFT, 0.6, "lemon"), thing(FRAME, 0.9, "lemon")
+    assert choose([body, frame]) == [body]
+    assert choose([body, frame], every=True) == [frame, body]
+
+
 def test_the_unknown_frame_is_the_answer_only_alone():
     frame = thing(FRAME, 0.4, None)
     assert choose([frame]) == [frame]

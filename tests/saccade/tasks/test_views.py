@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -56,6 +57,10 @@ class Finder:
 
     def __init__(self, *boxes: tuple[float, float, float, float]) -> None:
         self.boxes = np.array(boxes, np.float32).reshape(-1, 4)
+
+    @property
+    def card(self) -> SimpleNamespace:
+        return SimpleNamespace(thresholds={})
 
     def __call__(self, image: np.ndarray, **_: object) -> Detections:
         count = len(self.boxes)
