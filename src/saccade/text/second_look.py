@@ -2,8 +2,8 @@
 
 What a small recogniser makes of a blurred or slanting word depends on how it is shown; what several
 looks agree on is more often right. A second look tells whether there is anything to settle: where
-it says the same, the reading stands. Own proposal; on words of photographs it is worth six to eight
-points of accuracy, for about three readings more of those that are doubtful.
+it says the same, the reading stands. Own proposal; on words of photographs it is worth five to
+eight points of accuracy, for two to three readings more of those that are doubtful.
 """
 
 from __future__ import annotations
