@@ -26,7 +26,6 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from saccade.errors import TrainingError
-from saccade.modelfile import read_card
 from saccade_train.export.fold import norm_names
 from saccade_train.export.tidy import layer_of
 from saccade_train.layers.dropout import DownscaleInInfer
@@ -34,6 +33,7 @@ from saccade_train.layers.dropout import DownscaleInInfer
 __all__ = ["settle", "unfold"]
 
 Norm = nn.BatchNorm1d | nn.BatchNorm2d
+Modules = dict[str, nn.Module]
 
 _PARAMETERS = {
     "Conv": ("weight", "bias"),
@@ -45,11 +45,14 @@ _PARAMETERS = {
 """What a node takes besides its first input."""
 
 
-def unfold(file: Path, model: nn.Module) -> tuple[dict[str, Tensor], list[str]]:
+def unfold(
+    file: Path, std: Sequence[float], model: nn.Module
+) -> tuple[dict[str, Tensor], list[str]]:
     """Read the weights of an exported file under the names that they have in a network.
 
     Args:
         file: written by ``saccade export``.
+        std: as its card says.
         model: a network of the same architecture; left as it is.
 
     Returns:
@@ -57,36 +60,35 @@ def unfold(file: Path, model: nn.Module) -> tuple[dict[str, Tensor], list[str]]:
         folded, which stand for y = x + shift now and are to be settled.
 
     Raises:
-        ModelFileError: not an ONNX file, or without a card.
         TrainingError: its weights are not those of an export.
     """
-    card = read_card(file)
     graph = onnx.load(file).graph
     values = {
         tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy())
         for tensor in graph.initializer
     }
+    modules = dict(model.named_modules())
     try:
-        found = values | _by_layer(graph, values) | _lstm_weights(graph, values, model)
-        norms = norm_names(model) | _norms_behind_linear(graph, model)
+        found = values | _by_layer(graph, values) | _lstm_weights(graph, values, modules)
+        norms = norm_names(model) | _norms_behind_linear(graph, modules)
     except (IndexError, KeyError, RuntimeError, ValueError) as error:
         raise TrainingError(
             f"{file}: its layers are not as 'saccade export' writes them; start from a run folder "
             "or from an exported file"
         ) from error
-    for name, module in model.named_modules():
+    for name, module in modules.items():
         weight = found.get(f"{name}.weight")
         if weight is None or not isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             continue
         if isinstance(module, nn.Conv2d):
-            found[f"{name}.weight"] = _unpack_pixels(weight, module, card.std)
+            found[f"{name}.weight"] = _unpack_pixels(weight, module, std)
         if module.bias is not None or name in norms:  # shifts of zero are left out of graphs
             outputs = weight.shape[isinstance(module, nn.ConvTranspose2d)]
             found.setdefault(f"{name}.bias", torch.zeros(outputs))
-    dropout = dict(model.named_modules()).get("head.dropout")
+    dropout = modules.get("head.dropout")
     if isinstance(dropout, DownscaleInInfer) and "head.fc.weight" in found:
         found["head.fc.weight"] = found["head.fc.weight"] / (1.0 - dropout.p)
-    return found, _unfold_batch_norms(found, model, norms)
+    return found, _unfold_batch_norms(found, modules, norms)
 
 
 def settle(model: nn.Module, norms: Sequence[str], look: Callable[[], None]) -> None:
@@ -144,7 +146,7 @@ def _say_through(norm: Norm, mean: Tensor, variance: Tensor, shift: Tensor) -> N
 
 
 def _unfold_batch_norms(
-    found: dict[str, Tensor], model: nn.Module, norms: dict[str, str]
+    found: dict[str, Tensor], modules: Modules, norms: dict[str, str]
 ) -> list[str]:
     """Take the shifts out of the layers before BatchNorms; the BatchNorms that they make up."""
     settled = []
@@ -152,7 +154,7 @@ def _unfold_batch_norms(
         if f"{layer}.weight" not in found or f"{norm}.weight" in found:
             continue
         shift = found[f"{layer}.bias"]
-        module = model.get_submodule(norm)
+        module = modules[norm]
         assert isinstance(module, Norm)
         found[f"{norm}.weight"] = torch.ones_like(shift)
         found[f"{norm}.bias"] = shift
@@ -163,14 +165,13 @@ def _unfold_batch_norms(
     return settled
 
 
-def _norms_behind_linear(graph: onnx.GraphProto, model: nn.Module) -> dict[str, str]:
+def _norms_behind_linear(graph: onnx.GraphProto, modules: Modules) -> dict[str, str]:
     """Name of each linear layer that took over a BatchNorm -> name of that BatchNorm."""
     pairs = {
         _linear(node): layer_of(node)
         for node in graph.node
         if node.op_type == "Gemm" and layer_of(node) != _linear(node)
     }
-    modules = dict(model.named_modules())
     return {
         linear: norm
         for linear, norm in pairs.items()
@@ -212,13 +213,13 @@ def _by_layer(graph: onnx.GraphProto, values: dict[str, Tensor]) -> dict[str, Te
 
 
 def _lstm_weights(
-    graph: onnx.GraphProto, values: dict[str, Tensor], model: nn.Module
+    graph: onnx.GraphProto, values: dict[str, Tensor], modules: Modules
 ) -> dict[str, Tensor]:
     """The weights of LSTMs under PyTorch's names and in its order of gates."""
     found = {}
     layers = [
         f"{name}.{{}}_l{layer}"
-        for name, module in model.named_modules()
+        for name, module in modules.items()
         if isinstance(module, nn.LSTM)
         for layer in range(module.num_layers)
     ]

@@ -31,10 +31,7 @@ def weights_file(place: str | Path) -> Path:
         if folder is not None:
             return folder / "model.safetensors"
     if not path.exists():
-        raise TrainingError(
-            f"{path}: no such run folder or file, and no shipped model "
-            f"({nearest(str(path), zoo.names())})"
-        )
+        raise TrainingError(f"{path}: no such run folder or .safetensors file")
     raise TrainingError(f"{path}: holds no trained weights (best/ or last/)")
 
 
@@ -65,8 +62,9 @@ def load_initial(
         architecture = "what the weights are of"
     else:
         file = exported
-        given, settled = unfold(file, model)
-        architecture = read_card(file).architecture
+        card = read_card(file)
+        given, settled = unfold(file, card.std, model)
+        architecture = card.architecture
     fitting, fresh = _fitting(model, given, file, architecture)
     model.load_state_dict(fitting, strict=False)
     loaded = [norm for norm in settled if f"{norm}.bias" in fitting]
@@ -86,7 +84,15 @@ def _exported(place: str | Path) -> Path | None:
     path = Path(place)
     if path.suffix.lower() == ".onnx":
         return path
-    return zoo.find(place) if not path.exists() and str(place) in zoo.names() else None
+    if path.exists():
+        return None
+    known = zoo.names()
+    if str(place) not in known:
+        raise TrainingError(
+            f"{path}: no such run folder or file, and no shipped model "
+            f"({nearest(str(path), known)})"
+        )
+    return zoo.find(place)
 
 
 def _fitting(

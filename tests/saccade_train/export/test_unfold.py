@@ -34,7 +34,6 @@ from saccade_train.training.initial import load_initial
 from text_networks import ALPHABET, settled
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-HALF = (0.5, 0.5, 0.5)
 Build = Callable[[], nn.Module]
 
 
