@@ -86,7 +86,7 @@ class Saccade:
 
     def __init__(self, threads: int) -> None:
         from saccade import TextReader
-        from saccade.tasks._text_models import TextRecogniser
+        from saccade.tasks._text_recogniser import TextRecogniser
 
         self._recogniser = TextRecogniser(threads=threads)
         self._reader = TextReader(recogniser=self._recogniser, threads=threads)

@@ -21,6 +21,7 @@ import json
 import statistics
 import sys
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from ledger import add, digest_of, finished, mean_and_spread, run_single, said_by
@@ -37,12 +38,13 @@ RECOGNISER = (
     "eval_every=3",
 )
 DETECTOR = (
-    "data.size=320",
+    "data.size=256",
     "data.epoch=800",
     "augment.copy_paste=0",
     "optimiser.lr=2e-3",
-    "epochs=2",
-    "eval_every=2",
+    "ema.decay=0.98",
+    "epochs=4",
+    "eval_every=4",
 )
 CENTRES = "loss.centers="
 SWITCHES: dict[str, dict[str, tuple[str, ...]]] = {
@@ -185,10 +187,9 @@ def main() -> None:
     parts = [arguments.only] if arguments.only else list(SWITCHES)
     seeds = range(arguments.seeds)
     if not arguments.table:
-        for seed in seeds:
-            for part in parts:
-                for trick in SWITCHES[part]:
-                    train(Job(part, trick, seed), arguments.packs, arguments.runs.resolve())
+        for part in parts:
+            for trick, seed in product(SWITCHES[part], seeds):
+                train(Job(part, trick, seed), arguments.packs, arguments.runs.resolve())
     for part in parts:
         print(f"\n{table(part, seeds)}")
 

@@ -1,4 +1,4 @@
-"""The three stages of reading, usable alone: find lines, see which way up they are, read them.
+"""The first stages of reading, usable alone: find lines, see which way up they are.
 
 Each runs one of our models or a PP-OCR network of others, see :mod:`saccade.tasks._text_graphs`.
 All are immutable; any number of threads may share one.
@@ -8,32 +8,22 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from saccade.errors import ModelFileError
-from saccade.tasks._text_graphs import (
-    foreign_alphabet,
-    open_text_graph,
-    probe,
-    read_dictionary,
-)
-from saccade.text.batches import cut_long, plan
-from saccade.text.ctc_decode import LineText, WordList, decode_beam, decode_greedy
+from saccade.tasks._text_graphs import open_text_graph
+from saccade.text.batches import fill
 from saccade.text.db_decode import DBOptions, Quads, decode_quads
 from saccade.text.ink import fit_to_ink
 from saccade.text.rotation import sides
-from saccade.text.second_look import elect, further_looks, second_look
-from saccade.text.sizes import reading_width, resized_width
+from saccade.text.sizes import resized_width
 from saccade.text.tiling import OVERLAP, stitch
 
-__all__ = ["PlacedText", "TextDetector", "TextDirection", "TextRecogniser"]
-
-_GREY = 127  # stands for zero after normalisation
+__all__ = ["TextDetector", "TextDirection"]
 
 # Detection
 _LIMIT = 960
@@ -56,23 +46,6 @@ _FOREIGN_OPTIONS = DBOptions(
 # Direction
 _DIRECTION_SIZE = (48, 192)
 _DIRECTION_BATCH = 32
-
-# Recognition
-_LONGEST = 80.0  # times its height; longer lines are read in pieces
-_FOREIGN_HEIGHTS = (32, 48)
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedText(LineText):
-    """What a line says, with where its characters are.
-
-    Attributes:
-        starts: Where the first step of each character begins, in parts of the line's width.
-        ends: Where its last step ends.
-    """
-
-    starts: tuple[float, ...] = ()
-    ends: tuple[float, ...] = ()
 
 
 class TextDetector:
@@ -237,7 +210,7 @@ class TextDirection:
         for start in range(0, len(crops), _DIRECTION_BATCH):
             part = crops[start : start + _DIRECTION_BATCH]
             widths = [resized_width(crop.shape[:2], width, height) for crop in part]
-            given = self._graph.run(_fill(part, widths, height, width))
+            given = self._graph.run(fill(part, widths, height, width))
             if given.shape != (len(part), 2):
                 raise ModelFileError(
                     f"{self._graph.path}: gives {given.shape} for {len(part)} lines; expected a "
@@ -250,137 +223,6 @@ class TextDirection:
         return f"TextDirection({str(self._graph.path)!r})"
 
 
-class TextRecogniser:
-    """Reads lines.
-
-    Args:
-        model: Name of a shipped model or an ``.onnx`` file; None for the default.
-        dictionary: For a network of others that does not carry its characters: a file with them,
-            one a line.
-        words: If given, texts are made of these words, found by beam search; where no such text is
-            in reach, the plain reading stays.
-        runtime: See :func:`saccade.runtime.open_session`.
-        threads: Likewise.
-
-    Raises:
-        ModelError: The model cannot serve.
-    """
-
-    def __init__(
-        self,
-        model: str | os.PathLike[str] | None = None,
-        *,
-        dictionary: str | os.PathLike[str] | None = None,
-        words: Iterable[str] | None = None,
-        runtime: str = "onnxruntime",
-        threads: int | None = None,
-    ) -> None:
-        self._graph = open_text_graph(
-            model, task="text_recognise", output="probabilities", runtime=runtime, threads=threads
-        )
-        self._words = None if words is None else WordList(words)
-        card = self._graph.card
-        if card is None:
-            given = None if dictionary is None else read_dictionary(dictionary)
-            self.height, classes = probe(self._graph, _FOREIGN_HEIGHTS)
-            self.alphabet = foreign_alphabet(self._graph, given, classes)
-            self.drop_score, self._narrow, self._sure = 0.5, 0.0, 0.0
-        else:
-            if dictionary is not None:
-                raise ModelFileError(
-                    f"{self._graph.path}: its card holds its alphabet; leave out the dictionary"
-                )
-            self.height = card.prepare.height
-            self.alphabet = card.labels
-            self.drop_score = card.thresholds.get("drop_score", 0.5)
-            self._narrow = card.thresholds.get("narrow", 0.0)
-            self._sure = card.thresholds.get("sure", 0.0)
-
-    def read(self, crops: Sequence[NDArray[np.uint8]]) -> list[PlacedText]:
-        """Read lines; those that are read with doubt more than once.
-
-        Args:
-            crops: uint8 RGB ``(h, w, 3)`` each, of any size, pulled straight.
-
-        Returns:
-            What each says; nothing recognised is an empty text.
-        """
-        return self.look_again(crops, self.read_once(crops))
-
-    def look_again(
-        self, crops: Sequence[NDArray[np.uint8]], readings: Sequence[PlacedText]
-    ) -> list[PlacedText]:
-        """Read what was read with doubt in other ways, see :mod:`saccade.text.second_look`.
-
-        A model says on its card below which score it doubts (``sure``); without it, never.
-
-        Args:
-            crops: As of :meth:`read`.
-            readings: What was read of each.
-
-        Returns:
-            The readings, some of them replaced.
-        """
-        best = list(readings)
-        doubtful = [index for index, said in enumerate(readings) if said.score < self._sure]
-        second = self.read_once([second_look(crops[index]) for index in doubtful])
-        seen = {index: [best[index], said] for index, said in zip(doubtful, second, strict=True)}
-        open_ones = [index for index, (one, two) in seen.items() if one.text != two.text]
-        looks = [further_looks(crops[index]) for index in open_ones]
-        texts = iter(self.read_once([look for some in looks for look in some]))
-        for index, some in zip(open_ones, looks, strict=True):
-            seen[index] += [next(texts) for _ in some]
-        for index, said in seen.items():
-            best[index] = said[elect([(reading.text, reading.score) for reading in said])]
-        return best
-
-    def read_once(self, crops: Sequence[NDArray[np.uint8]]) -> list[PlacedText]:
-        """Read lines at one look; like :meth:`read` otherwise."""
-        pieces: list[NDArray[np.uint8]] = []
-        owners: list[tuple[int, float, float]] = []  # line; where the piece begins and its share
-        for index, crop in enumerate(crops):
-            width = crop.shape[1]
-            for start, end in cut_long(crop, _LONGEST):
-                pieces.append(crop[:, start:end])
-                owners.append((index, start / width, (end - start) / width))
-        readings = self._read_pieces(pieces)
-        parts: list[list[PlacedText]] = [[] for _ in crops]
-        for (index, begin, share), reading in zip(owners, readings, strict=True):
-            parts[index].append(_moved(reading, begin, share))
-        return [_joined(part) for part in parts]
-
-    def __repr__(self) -> str:
-        return f"TextRecogniser({str(self._graph.path)!r}, {len(self.alphabet)} characters)"
-
-    def _read_pieces(self, pieces: Sequence[NDArray[np.uint8]]) -> list[PlacedText]:
-        widths = [reading_width(p.shape[:2], self.height, self._narrow) for p in pieces]
-        readings = [PlacedText("", 0.0)] * len(pieces)
-        for members, width in plan(widths):
-            inner = [widths[index] for index in members]
-            batch = _fill([pieces[index] for index in members], inner, self.height, width)
-            given = self._graph.run(batch)
-            steps = given.shape[1]
-            for index, said in zip(members, self._decode(given), strict=True):
-                part = width / steps / widths[index]  # of the line that a step takes
-                readings[index] = PlacedText(
-                    said.text,
-                    said.score,
-                    said.characters,
-                    tuple(min(1.0, c.start * part) for c in said.characters),
-                    tuple(min(1.0, c.end * part) for c in said.characters),
-                )
-        return readings
-
-    def _decode(self, probabilities: NDArray[np.float32]) -> list[LineText]:
-        lines = decode_greedy(probabilities, self.alphabet)
-        if self._words is None:
-            return lines
-        found = (decode_beam(row, self.alphabet, words=self._words) for row in probabilities)
-        return [
-            better if better.text else plain for better, plain in zip(found, lines, strict=True)
-        ]
-
-
 def _pad(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Put a margin around a picture, in the colour of its rim; sides become multiples of 32."""
     height, width = image.shape[:2]
@@ -390,42 +232,4 @@ def _pad(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(
         cv2.copyMakeBorder(image, _MARGIN, below, _MARGIN, right, cv2.BORDER_CONSTANT, value=color),
         np.uint8,
-    )
-
-
-def _fill(
-    crops: Sequence[NDArray[np.uint8]], widths: Sequence[int], height: int, width: int
-) -> NDArray[np.uint8]:
-    """Lay lines into a batch, each as wide as ``widths`` says."""
-    batch = np.full((len(crops), height, width, 3), _GREY, np.uint8)
-    for row, crop, across in zip(batch, crops, widths, strict=True):
-        row[:, :across] = cv2.resize(crop, (across, height), interpolation=cv2.INTER_LINEAR)
-    return batch
-
-
-def _moved(reading: PlacedText, start: float, share: float) -> PlacedText:
-    if share == 1.0:
-        return reading
-    move: Callable[[float], float] = lambda at: start + at * share  # noqa: E731
-    return PlacedText(
-        reading.text,
-        reading.score,
-        reading.characters,
-        tuple(map(move, reading.starts)),
-        tuple(map(move, reading.ends)),
-    )
-
-
-def _joined(parts: Sequence[PlacedText]) -> PlacedText:
-    """One line from its pieces."""
-    if len(parts) == 1:
-        return parts[0]
-    characters = tuple(character for part in parts for character in part.characters)
-    score = sum(character.score for character in characters) / max(1, len(characters))
-    return PlacedText(
-        "".join(part.text for part in parts),
-        score,
-        characters,
-        tuple(at for part in parts for at in part.starts),
-        tuple(at for part in parts for at in part.ends),
     )

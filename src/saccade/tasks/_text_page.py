@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saccade.tasks._pictures import milliseconds
-from saccade.tasks._text_models import PlacedText, TextDetector, TextDirection, TextRecogniser
+from saccade.tasks._text_models import TextDetector, TextDirection
+from saccade.tasks._text_recogniser import PlacedText, TextRecogniser
 from saccade.text.columns import Strip, lay_out
 from saccade.text.crop import UPRIGHT_RATIO, cut_line
 from saccade.text.order import reading_blocks

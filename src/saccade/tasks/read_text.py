@@ -20,8 +20,9 @@ from saccade.imaging.read import ImageSource, describe_source
 from saccade.results import Failed, Page, TextCharacter, TextLine, TextWord
 from saccade.results.page import Polygon
 from saccade.tasks._pictures import check_images, milliseconds
-from saccade.tasks._text_models import TextDetector, TextDirection, TextRecogniser
+from saccade.tasks._text_models import TextDetector, TextDirection
 from saccade.tasks._text_page import FoundLine, FoundText, Stages, read_page
+from saccade.tasks._text_recogniser import TextRecogniser
 from saccade.text.words import character_spans, quad_slices, word_slices
 
 __all__ = ["Frame", "TextReader"]

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["LineBatch", "cut_long", "plan"]
+__all__ = ["LineBatch", "cut_long", "fill", "plan"]
 
 STEP = 32
 """Batches are a multiple of it wide, so that any mix of lines comes down to a few shapes."""
 
+_GREY = 127  # stands for zero after normalisation
 _MOST_LINES = 16
 _MOST_COLUMNS = 6144  # of all lines of a batch together: memory stays flat
 _WASTE = 0.15  # part of a batch that may be padding before another one is begun
@@ -85,3 +88,13 @@ def cut_long(line: np.ndarray, most: float) -> list[tuple[int, int]]:
 def _batch(members: list[int], widths: Sequence[int], least: int) -> LineBatch:
     widest = max(widths[index] for index in members)
     return LineBatch(members, max(least, -(-widest // STEP) * STEP))
+
+
+def fill(
+    crops: Sequence[NDArray[np.uint8]], widths: Sequence[int], height: int, width: int
+) -> NDArray[np.uint8]:
+    """Lay lines into a batch of uint8 (N, height, width, 3), each as wide as ``widths`` says."""
+    batch = np.full((len(crops), height, width, 3), _GREY, np.uint8)
+    for row, crop, across in zip(batch, crops, widths, strict=True):
+        row[:, :across] = cv2.resize(crop, (across, height), interpolation=cv2.INTER_LINEAR)
+    return batch

@@ -1,15 +1,13 @@
 """From the probabilities of a CTC recogniser to text, with where each character stands.
 
 Class 0 is the blank; class k is character ``alphabet[k - 1]``. The greedy rule and its score are
-those of ``PaddleOCR/ppocr/postprocess/rec_postprocess.py``; the beam search over prefixes is that
-of Hannun et al. (arXiv 1408.2873, algorithm 1) without a language model.
+those of ``PaddleOCR/ppocr/postprocess/rec_postprocess.py``; searches are in
+:mod:`saccade.text.beam_search`.
 """
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,9 +18,8 @@ __all__ = [
     "BLANK",
     "Character",
     "LineText",
-    "WordList",
+    "check_probabilities",
     "collapse",
-    "decode_beam",
     "decode_greedy",
     "force_align",
 ]
@@ -79,7 +76,7 @@ def decode_greedy(probabilities: np.ndarray, alphabet: Sequence[str]) -> list[Li
     Raises:
         OptionError: shapes that don't fit the alphabet.
     """
-    _check(probabilities, 3, alphabet)
+    check_probabilities(probabilities, 3, alphabet)
     indices = probabilities.argmax(axis=2)
     best = np.take_along_axis(probabilities, indices[..., None], axis=2)[..., 0]
     return [collapse(line, scores, alphabet) for line, scores in zip(indices, best, strict=True)]
@@ -120,107 +117,6 @@ def collapse(indices: np.ndarray, scores: np.ndarray, alphabet: Sequence[str]) -
     return LineText(text, score, characters)
 
 
-class WordList:
-    """The words that a text may be made of.
-
-    A word is a run of word characters, which are all the characters that occur in the list, and the
-    letters. Other characters (spaces, digits, marks) stand where they like, unless the list has
-    them in a word.
-
-    Args:
-        words: as they are written; ``"Total"`` does not allow ``"total"``.
-
-    Raises:
-        OptionError: no word, or an empty one.
-    """
-
-    def __init__(self, words: Iterable[str]) -> None:
-        self._words = frozenset(words)
-        if not self._words or "" in self._words:
-            raise OptionError("a word list without words, or with an empty one; give some words")
-        self._characters = frozenset(c for word in self._words for c in word)
-        self._beginnings = frozenset(
-            word[:length] for word in self._words for length in range(len(word) + 1)
-        )
-
-    def belongs(self, character: str) -> bool:
-        """Whether a character is part of words."""
-        return character in self._characters or character.isalpha()
-
-    def begins(self, part: str) -> bool:
-        """Whether a word of the list begins so."""
-        return part in self._beginnings
-
-    def __contains__(self, word: object) -> bool:
-        return word in self._words
-
-
-# A prefix of the search: its classes, and the word at its end as far as it goes.
-_Prefix = tuple[tuple[int, ...], str]
-
-
-def decode_beam(
-    probabilities: np.ndarray,
-    alphabet: Sequence[str],
-    *,
-    beam: int = 10,
-    candidates: int = 20,
-    words: WordList | None = None,
-) -> LineText:
-    """Search for the most probable text, all its alignments taken together.
-
-    Args:
-        probabilities: (T, C) of one line, softmax.
-        alphabet: the C - 1 characters.
-        beam: how many prefixes are kept at every step.
-        candidates: how many characters are tried at every step.
-        words: if given, the text is made of these words; empty where no such text is in reach.
-
-    Returns:
-        The text; its characters and scores are those of its best alignment.
-
-    Raises:
-        OptionError: shapes that don't fit the alphabet, or a beam below 1.
-    """
-    _check(probabilities, 2, alphabet)
-    if beam < 1 or candidates < 1:
-        raise OptionError(f"beam {beam} with {candidates} candidates: expected at least 1 of each")
-    with np.errstate(divide="ignore"):
-        logs = np.log(probabilities.astype(np.float64))
-    nothing = (-math.inf, -math.inf)
-    # Log probability of each prefix that ends in a blank, and that ends in its last character.
-    beams: dict[_Prefix, tuple[float, float]] = {((), ""): (0.0, -math.inf)}
-    for step in logs:
-        tried = np.argsort(-step[1:], kind="stable")[:candidates] + 1
-        grown: dict[_Prefix, tuple[float, float]] = defaultdict(lambda: nothing)
-        for prefix, (blank, other) in beams.items():
-            classes, _ = prefix
-            total = _add(blank, other)
-            _put(grown, prefix, total + step[BLANK], -math.inf)
-            if classes:
-                _put(grown, prefix, -math.inf, other + step[classes[-1]])
-            for index in tried.tolist():
-                if step[index] == -math.inf:
-                    continue
-                longer = _extend(prefix, index, alphabet[index - 1], words)
-                if longer is not None:
-                    again = bool(classes) and classes[-1] == index
-                    _put(grown, longer, -math.inf, (blank if again else total) + step[index])
-        reached = [item for item in grown.items() if _add(*item[1]) > -math.inf]
-        beams = dict(sorted(reached, key=lambda item: -_add(*item[1]))[:beam])
-    finished = [
-        (_add(*chance), classes)
-        for (classes, word), chance in beams.items()
-        if words is None or not word or word in words
-    ]
-    if not finished:
-        return LineText("", 0.0)
-    classes = max(finished, key=lambda item: item[0])[1]
-    path = force_align(probabilities, classes)
-    assert path is not None
-    return collapse(path, probabilities[np.arange(len(path)), path], alphabet)
-
-
 def force_align(probabilities: np.ndarray, classes: Sequence[int]) -> np.ndarray | None:
     """Find the most probable way in which a line spells given classes (Viterbi).
 
@@ -259,31 +155,10 @@ def force_align(probabilities: np.ndarray, classes: Sequence[int]) -> np.ndarray
     return path
 
 
-def _extend(prefix: _Prefix, index: int, character: str, words: WordList | None) -> _Prefix | None:
-    """Put a character behind a prefix, if the words allow it."""
-    classes, word = prefix
-    if words is None:
-        return (*classes, index), ""
-    if words.belongs(character):
-        return ((*classes, index), word + character) if words.begins(word + character) else None
-    return ((*classes, index), "") if not word or word in words else None
-
-
-def _put(
-    beams: dict[_Prefix, tuple[float, float]], prefix: _Prefix, blank: float, other: float
+def check_probabilities(
+    probabilities: np.ndarray, dimensions: int, alphabet: Sequence[str]
 ) -> None:
-    before = beams[prefix]
-    beams[prefix] = (_add(before[0], blank), _add(before[1], other))
-
-
-def _add(one: float, two: float) -> float:
-    """log(exp(one) + exp(two))."""
-    if one < two:
-        one, two = two, one
-    return one if two == -math.inf else one + math.log1p(math.exp(two - one))
-
-
-def _check(probabilities: np.ndarray, dimensions: int, alphabet: Sequence[str]) -> None:
+    """Raise OptionError unless the array has so many dimensions and a class for each character."""
     if probabilities.ndim != dimensions or probabilities.shape[-1] != len(alphabet) + 1:
         raise OptionError(
             f"probabilities have shape {probabilities.shape}; expected {dimensions} dimensions, "

@@ -2,20 +2,24 @@
 
 What a small recogniser makes of a blurred or slanting word depends on how it is shown; what several
 looks agree on is more often right. A second look tells whether there is anything to settle: where
-it says the same, the reading stands. Own proposal; on words of photographs it is worth five to
-eight points of accuracy, for two to three readings more of those that are doubtful.
+it says the same, the reading stands. Where not, a search finds the likeliest texts in each look,
+and they vote, with a word of a letter model on what words look like. Own proposal; what it is
+worth is in docs/results.md.
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["elect", "further_looks", "second_look", "slope_of", "straightened"]
+from saccade.text.beam_search import Spelling
+
+__all__ = ["ballot", "elect", "further_looks", "second_look", "slope_of", "straightened"]
 
 _NARROW, _WIDE, _WIDE_STRAIGHT = 0.85, 1.4, 1.3  # factors of width
 _RIM = 0.1  # heights of margin above and below
@@ -117,23 +121,46 @@ def _framed(line: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.copyMakeBorder(line, rim, rim, 0, 0, cv2.BORDER_REPLICATE), np.uint8)
 
 
-def elect(readings: Sequence[tuple[str, float]]) -> int:
-    """Let readings vote, each with the square of its score.
+def ballot(spellings: Sequence[Spelling], alphabet: Sequence[str]) -> list[tuple[str, float]]:
+    """What a look votes for: the texts that a search has found in it, each with its share.
+
+    Shares are as the texts are probable against each other, speller included; together they are as
+    much as the look is sure: the probability of its clearest text, to a root of its length.
 
     Args:
-        readings: text and score, 0 to 1; an empty text has no vote.
+        spellings: of one look.
+        alphabet: of the classes.
+    """
+    if not spellings:
+        return []
+    sure = max(math.exp(one.log_probability / (len(one.classes) + 1)) for one in spellings)
+    most = max(one.total for one in spellings)
+    odds = [math.exp(one.total - most) for one in spellings]
+    texts = ("".join(alphabet[index - 1] for index in one.classes) for one in spellings)
+    return [(text, sure * part / sum(odds)) for text, part in zip(texts, odds, strict=True)]
+
+
+def elect(
+    ballots: Sequence[Sequence[tuple[str, float]]], favour: Callable[[str], float]
+) -> tuple[str, int] | None:
+    """Let looks vote.
+
+    Args:
+        ballots: texts and their shares, of each look; a text without a visible character is not
+            counted.
+        favour: the logarithm of what a text is worth beforehand.
 
     Returns:
-        Number of the surest of the readings whose text got most; the first in a tie.
+        The text with the most votes times its worth, and the look that gives it the largest share;
+        the first in a tie. None if nothing visible was voted for.
     """
     votes: dict[str, float] = defaultdict(float)
-    for text, score in readings:
-        if text.strip():
-            votes[text] += score**2
+    for shares in ballots:
+        for text, share in shares:
+            if text.strip() and share > 0:
+                votes[text] += share
     if not votes:
-        return 0
-    winner = max(votes, key=lambda text: votes[text])
-    return max(
-        (number for number, (text, _) in enumerate(readings) if text == winner),
-        key=lambda number: readings[number][1],
-    )
+        return None
+    winner = max(votes, key=lambda text: math.log(votes[text]) + favour(text))
+    given = [max((s for text, s in shares if text == winner), default=0.0) for shares in ballots]
+    return winner, int(np.argmax(given))

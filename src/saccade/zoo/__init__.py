@@ -14,6 +14,8 @@ from saccade.modelfile import ModelCard, read_card
 __all__ = ["DEFAULT", "cards", "default", "find", "names"]
 
 MODELS = Path(__file__).parent / "models"
+LETTERS = MODELS / "letters_latin.npz"
+"""Counts for :class:`saccade.text.letters.LetterModel`."""
 
 # The one place that says which model serves a task when the user names none.
 DEFAULT = {

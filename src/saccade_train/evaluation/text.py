@@ -29,7 +29,8 @@ from saccade.metrics.text import (
     end_to_end_metrics,
     line_metrics,
 )
-from saccade.tasks._text_models import TextDetector, TextDirection, TextRecogniser
+from saccade.tasks._text_models import TextDetector, TextDirection
+from saccade.tasks._text_recogniser import TextRecogniser
 from saccade.tasks.read_text import TextReader
 
 __all__ = [

@@ -103,6 +103,7 @@ def develop(
         (options.folds, light.folds),
         (options.glow, light.glow),
         (options.shadow, light.shadow),
+        (options.bloom, light.bloom),
         (options.low_resolution, light.low_resolution),
         (options.blur, light.blur),
         (options.motion_blur, light.motion_blur),

@@ -131,6 +131,8 @@ class SynthOptions:
     """A soft-edged shadow."""
     glow: float = 0.2
     """Uneven light."""
+    bloom: float = 0.0
+    """What is bright bleeds into what is dark, as lit letters do at night."""
     folds: float = 0.0
     """Creases."""
     exposure: float = 0.2
@@ -297,7 +299,7 @@ _SCENE = SynthOptions(
     oblique=0.3,
     arc=0.12,
     bend=0.04,
-    contrast=(60.0, 245.0),
+    contrast=(40.0, 245.0),
     paper=(0.0, 30.0),
     texture=0.45,
     low_resolution=0.3,
@@ -305,7 +307,9 @@ _SCENE = SynthOptions(
     motion_blur=0.12,
     shadow=0.15,
     glow=0.35,
+    bloom=0.2,
     exposure=0.5,
+    sharpen=0.3,
     noise=0.5,
 )
 PRESETS: dict[str, tuple[SynthOptions, ...]] = {

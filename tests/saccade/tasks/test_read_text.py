@@ -14,7 +14,8 @@ from saccade import zoo
 from saccade.errors import ImageError, ModelFileError, OptionError, UnknownModel
 from saccade.results import Failed, Page
 from saccade.tasks import _text_page
-from saccade.tasks._text_models import PlacedText, TextDetector, TextRecogniser
+from saccade.tasks._text_models import TextDetector
+from saccade.tasks._text_recogniser import PlacedText, TextRecogniser
 from saccade.tasks.read_text import TextReader
 from saccade.text.rotation import turn_image, turn_quads
 from toytext import (
@@ -255,14 +256,14 @@ def test_narrow_lines_are_drawn_out(tmp_path: Path) -> None:
 def test_doubtful_lines_are_looked_at_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only those, further only where the second look disagrees, and what most say counts."""
+    """Only those; all looks vote where the second one disagrees, or the reading stays."""
     crop = write_page({(0, 0): "rgb"}, (24, 52))
-    asked = []
     said = [
-        [("sure", 0.95), ("cot", 0.7), ("dog", 0.7)],  # the first look, at all
-        [("cat", 0.6), ("dog", 0.5)],  # the second, at what is doubtful
-        [("cat", 0.6), ("cut", 0.6)],  # two more of what is still open
+        [("sure", 0.95), ("rgg", 0.7), ("rgb", 0.7), ("r", 0.7)],  # the first look, at all
+        [("rgb", 0.6), ("rgb", 0.5), ("", 0.0)],  # the second, at what is doubtful
     ]
+    asked: list[int] = []
+    voted: list[int] = []
 
     def read_once(_: TextRecogniser, crops: list[np.ndarray]) -> list[PlacedText]:
         found = said[len(asked)] if crops else []
@@ -270,18 +271,41 @@ def test_doubtful_lines_are_looked_at_again(
         assert len(found) == len(crops)
         return [PlacedText(text, score) for text, score in found]
 
-    for sure, texts, times in (
-        (0.9, ["sure", "cat", "dog"], [3, 2, 2]),
-        (0.0, ["sure", "cot", "dog"], [3, 0, 0]),  # a model that never doubts
+    def settle(_: TextRecogniser, looks: list[np.ndarray]) -> PlacedText | None:
+        voted.append(len(looks))
+        return PlacedText("rgb", 0.8) if len(voted) == 1 else None
+
+    for sure, texts, scores in (
+        (0.9, ["sure", "rgb", "rgb", "r"], [0.95, 0.8, 0.7, 0.7]),
+        (0.0, ["sure", "rgg", "rgb", "r"], [0.95, 0.7, 0.7, 0.7]),  # a model that never doubts
     ):
         asked.clear()
+        voted.clear()
         recogniser = TextRecogniser(write_recogniser(tmp_path / "r.onnx", sure=sure), threads=1)
         with monkeypatch.context() as patch:
             patch.setattr(TextRecogniser, "read_once", read_once)
-            read = recogniser.read([crop] * 3)
+            patch.setattr(TextRecogniser, "_settle", settle)
+            read = recogniser.read([crop] * 4)
         assert [line.text for line in read] == texts
-        assert [line.score for line in read][::2] == [0.95, 0.7]
-        assert asked == times
+        assert [line.score for line in read] == scores
+        assert asked == [4, 3 if sure else 0]
+        assert voted == ([4, 4] if sure else [])
+
+
+def test_looks_elect_a_text_and_where_its_characters_are(tmp_path: Path) -> None:
+    """Opposite colours read differently here: the looks that see the letters decide."""
+    crop = write_page({(4, 0): "rgb"}, (24, 60))
+    plain = TextRecogniser(write_recogniser(tmp_path / "plain.onnx"), threads=1)
+    doubting = TextRecogniser(write_recogniser(tmp_path / "doubt.onnx", sure=1.01), threads=1)
+    (once,), (again,) = plain.read([crop]), doubting.read([crop])
+    assert once.text == again.text == "rgb"
+    assert again.starts == pytest.approx(once.starts, abs=0.1)
+    assert again.ends == pytest.approx(once.ends, abs=0.1)
+    blank = np.full((24, 60, 3), 255, np.uint8)
+    assert doubting.read([blank])[0].text == ""
+    # Words that are allowed are all that is elected from.
+    listed = TextRecogniser(tmp_path / "doubt.onnx", words=["rg", "gb"], threads=1)
+    assert listed.read([crop])[0].text in ("rg", "gb")
 
 
 def test_text_at_the_border(reader: TextReader) -> None:

@@ -1,12 +1,23 @@
 from __future__ import annotations
 
+import itertools
+import math
+
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saccade.text.second_look import elect, further_looks, second_look, slope_of, straightened
+from saccade.text.beam_search import Spelling
+from saccade.text.second_look import (
+    ballot,
+    elect,
+    further_looks,
+    second_look,
+    slope_of,
+    straightened,
+)
 
 
 def word(text: str, slope: float, scale: float = 1.6) -> np.ndarray:
@@ -67,21 +78,47 @@ def test_what_the_looks_show() -> None:
     assert float(np.median(soft)) == float(np.median(line))
 
 
+def level(_: str) -> float:
+    return 0.0
+
+
 def test_votes() -> None:
-    assert elect([("cat", 0.8), ("cut", 0.6), ("cut", 0.7)]) == 2  # 0.64 against 0.85
-    assert elect([("cat", 0.8), ("cut", 0.4), ("cut", 0.5)]) == 0
-    assert elect([("", 0.9), ("cut", 0.1)]) == 1
-    assert elect([("", 0.9), (" ", 0.9)]) == 0
-    assert elect([("a", 0.5), ("b", 0.5)]) == 0
+    cat, cut = [("cat", 0.6), ("cut", 0.2)], [("cut", 0.5)]
+    assert elect([cat, cut], level) == ("cut", 1)
+    assert elect([cat, [("cut", 0.3)]], level) == ("cat", 0)
+    assert elect([cat, cut], lambda text: 1.0 * (text == "cat")) == ("cat", 0)
+    assert elect([[("", 0.9)], [("cut", 0.1)]], level) == ("cut", 1)
+    assert elect([[("", 0.9)], [(" ", 0.9)], []], level) is None
+    assert elect([[("a", 0.5)], [("b", 0.5)]], level) == ("a", 0)
 
 
-@given(st.lists(st.tuples(st.sampled_from(["", "a", "b", "c"]), st.floats(0, 1)), min_size=1))
-def test_votes_against_the_loop(readings: list[tuple[str, float]]) -> None:
-    chosen = readings[elect(readings)]
-    totals = {text: 0.0 for text, _ in readings if text}
-    for text, score in readings:
+@given(
+    st.lists(
+        st.lists(st.tuples(st.sampled_from(["", "a", "b", "c"]), st.floats(0, 1)), max_size=3),
+        min_size=1,
+    )
+)
+def test_votes_against_the_loop(ballots: list[list[tuple[str, float]]]) -> None:
+    worth = {"a": 0.0, "b": 0.3, "c": -0.2}
+    elected = elect(ballots, lambda text: worth[text])
+    totals = {"a": 0.0, "b": 0.0, "c": 0.0}
+    for text, share in itertools.chain(*ballots):
         if text:
-            totals[text] += score**2
-    if totals:
-        assert totals[chosen[0]] == pytest.approx(max(totals.values()))
-        assert chosen[1] == max(score for text, score in readings if text == chosen[0])
+            totals[text] += share
+    totals = {text: total * math.exp(worth[text]) for text, total in totals.items()}
+    if not any(totals.values()):
+        assert elected is None
+        return
+    assert elected is not None
+    text, look = elected
+    assert totals[text] == pytest.approx(max(totals.values()))
+    shares = [max([s for t, s in votes if t == text], default=0.0) for votes in ballots]
+    assert shares[look] == max(shares)
+
+
+def test_a_look_votes_as_it_is_sure() -> None:
+    spellings = [Spelling((1, 2), math.log(0.4), 0.5), Spelling((1,), math.log(0.2), 0.5)]
+    votes = dict(ballot(spellings, "ab"))
+    assert votes["ab"] / votes["a"] == pytest.approx(2.0)
+    assert sum(votes.values()) == pytest.approx(max(0.4 ** (1 / 3), 0.2 ** (1 / 2)))
+    assert ballot([], "ab") == []
