@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from saccade import zoo
 from saccade.tasks._text_recogniser import letter_model
 from saccade.text.letters import LetterModel, count_grams, letter_of
 
@@ -88,3 +89,9 @@ def test_codes_come_sorted_and_count_every_letter() -> None:
     # Every letter of every word and its end; "Bath's" is two words.
     assert counts.sum() == 5 + 5 + 2 + 9 + 5 + 6 + 4 + 2
     assert not count_grams(["--", ""])[0].size
+
+
+def test_what_reads_text_is_small() -> None:
+    files = [zoo.find(zoo.DEFAULT[f"text_{task}"]) for task in ("detect", "direction", "recognise")]
+    assert sum(file.stat().st_size for file in (*files, zoo.LETTERS)) <= 13_000_000
+    assert "Kevin Atkinson" in zoo.LETTERS.with_suffix(".txt").read_text(encoding="utf-8")
