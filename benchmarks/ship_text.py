@@ -80,7 +80,7 @@ def ship_recogniser(run: Path, packs: Path) -> None:
     )
     notes = (
         "Latin script: printable ASCII, Western accents, euro, pound, degree, quotes and dashes. "
-        "Trained for about eight hours on a busy core. The transcriptions of the receipts "
+        "Trained for about ten hours on a busy core. The transcriptions of the receipts "
         "are all in capitals and taught letters without case. val_* of receipts and print chose "
         "the checkpoint; ICDAR 2015 and IIIT5K chose nothing. Receipts: case and spaces ignored; "
         "words: letters and digits only, case ignored; print: everything counts."
