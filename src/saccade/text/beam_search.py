@@ -107,16 +107,13 @@ class WordList:
 
 @dataclass(slots=True)
 class _Prefix:
-    """Log probabilities of a prefix that ends in a blank, and in its last character."""
+    """Log probabilities of a prefix that ends in a blank, in its last character, and of both."""
 
     weight: float
     state: str
     blank: float = -math.inf
     other: float = -math.inf
-
-    @property
-    def total(self) -> float:
-        return _add(self.blank, self.other)
+    total: float = -math.inf
 
 
 def beam_search(
@@ -151,32 +148,35 @@ def beam_search(
         logs = np.log(probabilities.astype(np.float64))
     bound = math.log(least) if least > 0 else -math.inf
     beams: dict[tuple[int, ...], _Prefix] = {
-        (): _Prefix(0.0, "" if speller is None else speller.start, blank=0.0)
+        (): _Prefix(0.0, "" if speller is None else speller.start, blank=0.0, total=0.0)
     }
     for step, tried in zip(logs, _tried(logs, candidates, bound), strict=True):
         row = step.tolist()
         grown: dict[tuple[int, ...], _Prefix] = {}
         for classes, prefix in beams.items():
             total = prefix.total
-            same = grown.setdefault(classes, _Prefix(prefix.weight, prefix.state))
+            same = grown.get(classes)
+            if same is None:
+                same = grown[classes] = _Prefix(prefix.weight, prefix.state)
             same.blank = _add(same.blank, total + row[BLANK])
             if classes:
                 same.other = _add(same.other, prefix.other + row[classes[-1]])
             for index in tried:
                 longer = (*classes, index)
-                reached = grown.get(longer)
-                if reached is None:
+                extended = grown.get(longer)
+                if extended is None:
                     followed = _follow(speller, prefix, alphabet[index - 1])
                     if followed is None:
                         continue
-                    reached = grown[longer] = followed
+                    extended = grown[longer] = followed
                 again = bool(classes) and classes[-1] == index
                 before = prefix.blank if again else total
-                reached.other = _add(reached.other, before + row[index])
-        ranked = [(prefix.total + prefix.weight, classes) for classes, prefix in grown.items()]
-        ranked = [item for item in ranked if item[0] > -math.inf]
-        ranked.sort(key=lambda item: -item[0])
-        beams = {classes: grown[classes] for _, classes in ranked[:beam]}
+                extended.other = _add(extended.other, before + row[index])
+        for prefix in grown.values():
+            prefix.total = _add(prefix.blank, prefix.other)
+        reached = [item for item in grown.items() if item[1].total > -math.inf]
+        reached.sort(key=_rank, reverse=True)
+        beams = dict(reached[:beam])
     return [
         Spelling(classes, prefix.total, prefix.weight)
         for classes, prefix in beams.items()
@@ -214,9 +214,13 @@ def line_of(probabilities: np.ndarray, classes: Sequence[int], alphabet: Sequenc
 
 def _tried(logs: np.ndarray, candidates: int, bound: float) -> list[list[int]]:
     """The likeliest characters of each step, as classes."""
-    order = np.argsort(-logs[:, 1:], axis=1, kind="stable")[:, :candidates] + 1
-    likely = np.take_along_axis(logs, order, axis=1) > bound
-    return [row[kept].tolist() for row, kept in zip(order, likely, strict=True)]
+    found: list[list[int]] = [[] for _ in logs]
+    for step, index in np.argwhere(logs[:, 1:] > bound).tolist():
+        found[step].append(index + 1)
+    for step, tried in enumerate(found):
+        if len(tried) > candidates:
+            found[step] = sorted(tried, key=logs[step].__getitem__, reverse=True)[:candidates]
+    return found
 
 
 def _follow(speller: Speller | None, prefix: _Prefix, character: str) -> _Prefix | None:
@@ -225,6 +229,10 @@ def _follow(speller: Speller | None, prefix: _Prefix, character: str) -> _Prefix
         return _Prefix(0.0, "")
     followed = speller.follow(prefix.state, character)
     return None if followed is None else _Prefix(prefix.weight + followed[1], followed[0])
+
+
+def _rank(item: tuple[tuple[int, ...], _Prefix]) -> float:
+    return item[1].total + item[1].weight
 
 
 def _add(one: float, two: float) -> float:
