@@ -112,3 +112,15 @@ def test_laying_ink() -> None:
     ground = grounds.colour(np.zeros((2, 2), np.float32), 200.0, 10.0)
     mask = np.array([[0, 255], [0, 0]], np.uint8)
     np.testing.assert_allclose(grounds.lay(ground, mask, 20.0), [[200, 20], [200, 200]], atol=1e-3)
+
+
+def test_bloom_bleeds_into_the_dark_and_spares_bright_grounds() -> None:
+    quads = np.array([[[30, 20], [70, 20], [70, 60], [30, 60]]], np.float32)
+    lit = np.full((80, 100), 20, np.uint8)
+    lit[20:60, 30:70] = 250
+    rng = np.random.default_rng(1)
+    image, _ = light.bloom(lit, quads, rng)
+    assert (image >= lit).all()
+    assert image[18, 50] > lit[18, 50] + 20 and image[2, 2] <= lit[2, 2] + 5
+    printed = 255 - lit
+    assert np.array_equal(light.bloom(printed, quads, rng)[0], printed)
