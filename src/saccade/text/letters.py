@@ -83,7 +83,7 @@ class LetterModel:
         before = codes % _SIZE ** (_ORDER - 1)
         order = np.argsort(before, kind="stable")
         self._before = _Ranges(before[order], counts[order])
-        self.log_probability = lru_cache(maxsize=1 << 16)(self._log_probability)
+        self.log_probability = lru_cache(maxsize=1 << 14)(self._log_probability)
 
     def _log_probability(self, before: str, letter: str) -> float:
         """The logarithm of p(letter | the four letters before it)."""
