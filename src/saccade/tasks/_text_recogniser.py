@@ -34,7 +34,8 @@ __all__ = ["PlacedText", "TextRecogniser", "letter_model"]
 _LONGEST = 80.0  # times its height; longer lines are read in pieces
 _FOREIGN_HEIGHTS = (32, 48)
 _BEAM = 6  # texts that are kept of a look
-_LEAST = 0.005  # probability of a character, below which it is not tried
+_TRIED = 8  # characters at a step of the search,
+_LEAST = 0.01  # if they are so probable
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +193,9 @@ class TextRecogniser:
             for index, row, part in zip(members, given, parts, strict=True):
                 rows[index] = row, part
         found = [
-            beam_search(row, self.alphabet, beam=_BEAM, least=_LEAST, speller=speller)
+            beam_search(
+                row, self.alphabet, beam=_BEAM, candidates=_TRIED, least=_LEAST, speller=speller
+            )
             for row, _ in rows
         ]
         elected = elect([ballot(spellings, self.alphabet) for spellings in found], favour)
