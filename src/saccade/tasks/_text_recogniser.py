@@ -23,7 +23,7 @@ from saccade.tasks._text_graphs import (
     read_dictionary,
 )
 from saccade.text.batches import cut_long, fill, plan
-from saccade.text.beam_search import WordList, beam_search, decode_beam, line_of
+from saccade.text.beam_search import Speller, WordList, beam_search, decode_beam, line_of
 from saccade.text.ctc_decode import LineText, decode_greedy
 from saccade.text.letters import LetterModel
 from saccade.text.second_look import ballot, elect, further_looks, second_look
@@ -184,31 +184,35 @@ class TextRecogniser:
 
     def _settle(self, looks: Sequence[NDArray[np.uint8]]) -> PlacedText | None:
         """What several looks at one line elect; None if they see nothing."""
-        letters = letter_model()
-        speller = letters if self._words is None else self._words
-        favour = letters.favour if self._words is None else lambda _: 0.0
-        rows: list[tuple[NDArray[np.float32], float]] = [(np.empty((0, 0), np.float32), 0.0)]
-        rows *= len(looks)
-        for members, given, parts in self._run(looks):
-            for index, row, part in zip(members, given, parts, strict=True):
-                rows[index] = row, part
+        speller: Speller
+        if self._words is None:
+            speller = letters = letter_model()
+            favour: Callable[[str], float] = letters.favour
+        else:
+            speller, favour = self._words, lambda _: 0.0
+        seen = {
+            index: (row, part)
+            for members, given, parts in self._run(looks)
+            for index, row, part in zip(members, given, parts, strict=True)
+        }
         found = [
             beam_search(
-                row, self.alphabet, beam=_BEAM, candidates=_TRIED, least=_LEAST, speller=speller
+                seen[index][0],
+                self.alphabet,
+                beam=_BEAM,
+                candidates=_TRIED,
+                least=_LEAST,
+                speller=speller,
             )
-            for row, _ in rows
+            for index in range(len(looks))
         ]
         elected = elect([ballot(spellings, self.alphabet) for spellings in found], favour)
         if elected is None:
             return None
         text, look = elected
-        row, part = rows[look]
-        classes = next(
-            one.classes
-            for one in found[look]
-            if "".join(self.alphabet[index - 1] for index in one.classes) == text
-        )
-        return _placed(line_of(row, classes, self.alphabet), part)
+        row, part = seen[look]
+        best = next(one for one in found[look] if one.text(self.alphabet) == text)
+        return _placed(line_of(row, best.classes, self.alphabet), part)
 
 
 @cache

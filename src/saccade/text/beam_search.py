@@ -57,6 +57,10 @@ class Spelling:
         """By which spellings are ranked."""
         return self.log_probability + self.weight
 
+    def text(self, alphabet: Sequence[str]) -> str:
+        """Its characters, joined."""
+        return "".join(alphabet[index - 1] for index in self.classes)
+
 
 class WordList:
     """The words that a text may be made of; a `Speller`.

@@ -136,8 +136,8 @@ def ballot(spellings: Sequence[Spelling], alphabet: Sequence[str]) -> list[tuple
     sure = max(math.exp(one.log_probability / (len(one.classes) + 1)) for one in spellings)
     most = max(one.total for one in spellings)
     odds = [math.exp(one.total - most) for one in spellings]
-    texts = ("".join(alphabet[index - 1] for index in one.classes) for one in spellings)
-    return [(text, sure * part / sum(odds)) for text, part in zip(texts, odds, strict=True)]
+    share = sure / sum(odds)
+    return [(one.text(alphabet), share * part) for one, part in zip(spellings, odds, strict=True)]
 
 
 def elect(
